@@ -29,7 +29,7 @@ fn every_screen_shows_the_program_or_the_reason() {
     terminal.keys("\r");
     terminal.wait_for_line(&["future size"]);
     terminal.resize(40, 10);
-    terminal.wait_for_line(&["task ", "group"]);
+    terminal.wait_for_line(&["group heartbeats"]);
     terminal.keys("q");
     assert!(terminal.wait_for_end().success());
     terminal.assert_restored();

@@ -46,8 +46,8 @@
 //!   length.
 //!
 //! Both flavors of `#[tokio::test]` work. One check runs at a time in a process, and the next one
-//! waits until it has ended: all measured tasks of the process count, so concurrent tests would fail
-//! because of each other. A check inside another one would wait forever.
+//! awaits its end: all measured tasks of the process count, so concurrent tests would fail because of
+//! each other. A check inside another one would wait forever.
 //!
 //! [`spawn`]: crate::spawn()
 //! [`spawn_named`]: crate::spawn_named
@@ -59,13 +59,13 @@ mod report;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::Mutex,
     time::Duration,
 };
 
+use tokio::sync::Mutex;
+
 use crate::{
     accounting::Registry,
-    lock::lock,
     watch::{WatchOptions, Watchdog},
 };
 use hang::HangDetector;
@@ -115,13 +115,9 @@ impl Check {
     ///
     /// # Panics
     /// As [`run`], and if the test hangs.
-    #[allow(
-        clippy::await_holding_lock,
-        reason = "the next check waits, and blocks its whole thread"
-    )]
     pub async fn run<F: Future>(self, test: F) -> F::Output {
-        static RUNNING: Mutex<()> = Mutex::new(());
-        let _running = lock(&RUNNING);
+        static RUNNING: Mutex<()> = Mutex::const_new(());
+        let _running = RUNNING.lock().await;
         let registry = Registry::global();
         let began = registry.now();
         let options = WatchOptions {
@@ -135,7 +131,7 @@ impl Check {
         let hang_detector = self
             .hang_after
             .map(|after| HangDetector::start(after, registry, watchdog.handle().clone()));
-        let mut test = pin!(registry.instrument("the test", test));
+        let mut test = pin!(registry.instrument(report::TEST, test));
         let output = poll_fn(|context| {
             let report = hang_detector.as_ref().and_then(|hang| hang.poll_report(context.waker()));
             if let Some(report) = report {

@@ -1,10 +1,13 @@
 //! The messages of tests that fail.
 
 use std::{
+    collections::HashMap,
     fmt::Write,
     thread,
     time::{Duration, Instant},
 };
+
+use asynctop_snapshot::group_name;
 
 use crate::{
     accounting::{PollKind, Registry, State},
@@ -13,16 +16,26 @@ use crate::{
 
 /// Maximum number of polls in a message; the longest are listed.
 const MAX_POLLS: usize = 5;
-/// Maximum number of tasks in a message.
-const MAX_TASKS: usize = 100;
+/// Maximum number of groups of tasks in a message.
+const MAX_GROUPS: usize = 100;
 /// How long to wait for the watchdog, which reads the debug information of the program for the first
 /// stack; and how long to wait for the await points of all tasks.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait for await points while a worker is blocked, which may be the only one.
+const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The name of the test's own future.
+pub(super) const TEST: &str = "the test";
 
 /// A measured task.
 struct TestTask {
     key: u64,
+    /// The name without its number, and where it was spawned.
+    group: String,
+    /// The name, and where it was spawned.
     name: String,
+    /// Its current stage, after a comma, or nothing.
+    stage: String,
     state: State,
     since: u64,
 }
@@ -62,32 +75,73 @@ pub(super) fn blocked(
     (!report.is_empty()).then_some(report)
 }
 
-/// The message for a test that hangs: the state of each task, and the await points of idle ones.
+/// The message for a test that hangs: the state of each group of tasks, offenders first, and the await
+/// points of idle ones.
 pub(super) fn hang(registry: &'static Registry, watchdog: &WatchHandle, after: Duration) -> String {
     let now = registry.now();
     let mut tasks = tasks(registry, now);
     tasks.retain(|task| !task.state.is_done());
-    let deadline = Instant::now() + TIMEOUT;
+    tasks.sort_by_key(|task| (order(task.state), task.since));
+    let groups = groups(tasks);
+    // Before the requests for await points, which wake tasks.
+    let blocking: Vec<_> = groups.iter().map(|group| blocking(watchdog, &group[0])).collect();
+    // A blocked worker answers no request.
+    let is_blocked = blocking.iter().any(Option::is_some);
+    let deadline = Instant::now() + if is_blocked { BLOCKED_TIMEOUT } else { TIMEOUT };
     let mut report = format!("the test hangs: it has not ended after {after:?}\n");
-    for task in tasks.iter().take(MAX_TASKS) {
+    for (group, blocking) in groups.iter().zip(blocking).take(MAX_GROUPS) {
+        let task = &group[0];
         let since = Duration::from_millis(now.saturating_sub(task.since) / 1_000_000);
-        let (name, state) = (&task.name, task.state.as_str());
-        let _ = writeln!(report, "{name}: {state} for {since:?}");
+        let (name, stage, state) = (&task.name, &task.stage, task.state.as_str());
+        let _ = match group.len() {
+            1 => writeln!(report, "{name}{stage}: {state} for {since:?}"),
+            n => writeln!(report, "{name}{stage} and {} more: {state} for up to {since:?}", n - 1),
+        };
         let lines = match task.state {
             State::Idle => await_point(watchdog, task.key, deadline),
-            _ => {
-                watchdog.current(task.key).map(|poll| poll.long_poll().lines()).unwrap_or_default()
-            }
+            _ => blocking.unwrap_or_default(),
         };
         for line in lines {
             let _ = writeln!(report, "  {line}");
         }
     }
-    if tasks.len() > MAX_TASKS {
-        let _ = writeln!(report, "… and {} more tasks", tasks.len() - MAX_TASKS);
+    if let Some(rest) = groups.get(MAX_GROUPS..).filter(|rest| !rest.is_empty()) {
+        let more: usize = rest.iter().map(Vec::len).sum();
+        let _ = writeln!(report, "… and {more} more tasks");
     }
     report.push_str("tasks of plain tokio::spawn are not measured and not listed\n");
     report
+}
+
+/// The position of a state in the list: a task that is polled may be the cause of the others.
+fn order(state: State) -> u8 {
+    match state {
+        State::Polling | State::Dropping => 0,
+        State::Scheduled => 1,
+        _ => 2,
+    }
+}
+
+/// The lines about the poll that blocks a worker, if the watchdog has sampled one of the task.
+fn blocking(watchdog: &WatchHandle, task: &TestTask) -> Option<Vec<String>> {
+    (order(task.state) == 0)
+        .then(|| watchdog.current(task.key))?
+        .map(|poll| poll.long_poll().lines())
+}
+
+/// The tasks that differ at most in their number, in the order of their first one.
+fn groups(tasks: Vec<TestTask>) -> Vec<Vec<TestTask>> {
+    let mut groups: Vec<Vec<TestTask>> = Vec::new();
+    let mut indices = HashMap::new();
+    for task in tasks {
+        let key = (task.group.clone(), task.stage.clone(), order(task.state));
+        let index = *indices.entry(key).or_insert(groups.len());
+        match groups.get_mut(index) {
+            Some(group) => group.push(task),
+            None => groups.push(vec![task]),
+        }
+    }
+    groups
 }
 
 /// The await point of an idle task.
@@ -106,13 +160,17 @@ fn await_point(watchdog: &WatchHandle, task: u64, deadline: Instant) -> Vec<Stri
 fn tasks(registry: &'static Registry, now: u64) -> Vec<TestTask> {
     let mut tasks = Vec::new();
     registry.scan(now, |task| {
-        let (reading, stage) = (&task.reading, task.stage.map(|stage| format!(", {stage}")));
+        let (reading, name) = (&task.reading, task.name());
         let spawned = format!("spawned at {}:{}", task.location().file(), task.location().line());
-        let name = match task.name() {
-            "the test" => "the test".to_owned(),
-            name => format!("{name} ({spawned}{})", stage.unwrap_or_default()),
-        };
-        tasks.push(TestTask { key: task.key(), name, state: reading.state, since: reading.since });
+        let (state, since) = (reading.state, reading.since);
+        tasks.push(TestTask {
+            key: task.key(),
+            group: format!("{} {spawned}", group_name(name)),
+            name: if name == TEST { TEST.to_owned() } else { format!("{name} ({spawned})") },
+            stage: task.stage.map(|stage| format!(", {stage}")).unwrap_or_default(),
+            state,
+            since,
+        });
     });
     tasks
 }

@@ -182,7 +182,7 @@ fn assert_names_all_waiting_tasks(message: &str) {
     assert!(message.starts_with("the test hangs: it has not ended after 300ms"), "{message}");
     assert!(message.contains("the test: idle for"), "{message}");
     assert!(message.contains(concat!("waiter (spawned at ", file!(), ":")), "{message}");
-    assert!(message.contains(", for a reply): idle for"), "{message}");
+    assert!(message.contains("), for a reply: idle for"), "{message}");
     if cfg!(all(tokio_unstable, target_os = "linux")) {
         // A sleep is traced; the receiver of a oneshot is not.
         assert!(message.contains("waits in "), "{message}");
@@ -217,6 +217,45 @@ fn message_lists_the_tasks_of_a_test_that_hangs() {
             assert_names_all_waiting_tasks(&message);
         }
     });
+}
+
+#[test]
+fn checks_on_one_thread_run_one_after_the_other() {
+    current_thread().block_on(async {
+        let check = |answer| {
+            testing::run(GENEROUS, async move {
+                sleep(Duration::from_millis(1)).await;
+                answer
+            })
+        };
+        assert_eq!(tokio::join!(check(1), check(2)), (1, 2));
+    });
+}
+
+#[test]
+fn hang_message_lists_groups_of_tasks_and_the_offender_first() {
+    let hanging = own_process(|| {
+        let check = Check::new(Duration::from_millis(100)).hang_after(Duration::from_secs(2));
+        current_thread().block_on(check.run(async {
+            for n in 0..200 {
+                asynctop_probe::spawn_named(&format!("conn-{n}"), sleep_long());
+            }
+            sleep(Duration::from_millis(1)).await;
+            asynctop_probe::spawn_named("blocker", async {
+                loop {
+                    nap();
+                }
+            });
+            std::future::pending::<()>().await
+        }));
+    });
+    let Some(mut hanging) = hanging else { return };
+    let output = hanging.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let at = |text: &str| message.find(text).unwrap_or_else(|| panic!("no {text}: {message}"));
+    assert!(at("blocker (spawned at") < at("conn-"), "{message}");
+    assert!(message.contains("and 199 more: idle for up to"), "{message}");
+    assert!(message.len() < 10_000, "{message}");
 }
 
 #[test]
