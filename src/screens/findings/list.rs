@@ -44,7 +44,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, plan: &Plan) {
         canvas.put_right(area.x, area.y, area.width - 1, &titles, theme.title());
     }
     let mut y = area.y + plan.titles;
-    for (row, height) in (plan.first..).zip(&plan.lines) {
+    for (row, height) in (plan.blocks.first..).zip(&plan.blocks.lines) {
         let Some(finding) = app.model().all_findings().get(row) else { break };
         let place = Rect { y, height: *height, ..area };
         Block::new(app, finding, area.width).draw(app, canvas, place, row);

@@ -90,7 +90,7 @@ fn selected(app: &App) -> Option<Selected<'_>> {
 
 fn viewport(app: &App, size: Size) -> Viewport {
     let plan = Plan::new(app, Rect::from(((0, 0).into(), size)));
-    Viewport::with_rows(plan.visible_rows(app.row_count()))
+    Viewport::with_rows(plan.blocks.visible_rows(app.row_count()))
 }
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {

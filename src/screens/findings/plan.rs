@@ -6,7 +6,7 @@
 use ratatui::layout::Rect;
 
 use super::{impact, list, rules, when};
-use crate::app::App;
+use crate::{app::App, screens::widgets::blocks::Blocks};
 
 /// From this width on, the selected row is shown to the right.
 const SIDE_FROM: u16 = 160;
@@ -21,12 +21,8 @@ pub(super) struct Plan {
     pub list: Rect,
     /// The titles above the list: one line or none.
     pub titles: u16,
-    /// The first visible finding.
-    pub first: usize,
-    /// Whether not all findings are visible.
-    is_scrolled: bool,
-    /// The lines of each visible finding.
-    pub lines: Vec<u16>,
+    /// The visible findings.
+    pub blocks: Blocks,
     pub impact: Rect,
     pub when: Rect,
     pub preview: Rect,
@@ -79,54 +75,7 @@ impl Plan {
             false => below,
         };
         let available = list.height - titles.min(list.height);
-        let (first, lines) = distribute(&wanted, app.cursor().row(), app.cursor().top(), available);
-        let is_scrolled = lines.len() < findings.len();
-        Plan { list, titles, first, is_scrolled, lines, impact, when, preview }
-    }
-
-    /// The rows that fit without scrolling, of `rows`.
-    pub(super) fn visible_rows(&self, rows: usize) -> usize {
-        if self.is_scrolled { self.lines.len() } else { rows }
-    }
-}
-
-/// The first visible finding, and the lines of each visible one. Each has two lines if possible.
-/// The selected one and then those at the top get the lines that are left.
-fn distribute(wanted: &[u16], selected: usize, top: usize, available: u16) -> (usize, Vec<u16>) {
-    let mut lines: Vec<u16> = wanted.iter().map(|wanted| (*wanted).min(2)).collect();
-    let Some(mut left) = available.checked_sub(lines.iter().sum()) else {
-        let visible = usize::from(available / 2).clamp(1, wanted.len().max(1));
-        let first = top.min(wanted.len() - visible.min(wanted.len()));
-        return (first, vec![available.min(2); visible]);
-    };
-    for at in [selected].into_iter().chain(0..wanted.len()).filter(|at| *at < wanted.len()) {
-        let more = (wanted[at] - lines[at]).min(left);
-        lines[at] += more;
-        left -= more;
-    }
-    (0, lines)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_that_are_left_go_to_the_selected_finding_and_then_to_the_first_ones() {
-        let wanted = [3, 2, 4, 3];
-        assert_eq!(distribute(&wanted, 2, 0, 12), (0, vec![3, 2, 4, 3]));
-        assert_eq!(distribute(&wanted, 2, 0, 11), (0, vec![3, 2, 4, 2]));
-        assert_eq!(distribute(&wanted, 3, 0, 9), (0, vec![2, 2, 2, 3]));
-        assert_eq!(distribute(&wanted, 9, 0, 8), (0, vec![2, 2, 2, 2]));
-    }
-
-    #[test]
-    fn list_scrolls_when_two_lines_each_do_not_fit() {
-        let wanted = [3, 2, 4, 3];
-        assert_eq!(distribute(&wanted, 0, 0, 7), (0, vec![2, 2, 2]));
-        assert_eq!(distribute(&wanted, 3, 1, 7), (1, vec![2, 2, 2]));
-        assert_eq!(distribute(&wanted, 9, 7, 4), (2, vec![2, 2]), "in the impact table");
-        assert_eq!(distribute(&wanted, 0, 0, 1), (0, vec![1]));
-        assert_eq!(distribute(&[], 0, 0, 0), (0, vec![]));
+        let blocks = Blocks::of(app, &wanted, available);
+        Plan { list, titles, blocks, impact, when, preview }
     }
 }

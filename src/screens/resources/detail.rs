@@ -1,5 +1,7 @@
 //! The details of a resource: state, holder, parts and async operations.
 
+use std::cmp::Reverse;
+
 use ratatui::style::Style;
 
 use super::task_name;
@@ -56,7 +58,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
     lines
 }
 
-/// The async operations on a resource and its parts.
+/// The async operations on a resource and its parts: those that wait first, longest first.
 fn operations(
     theme: Theme,
     target: &Target,
@@ -67,16 +69,14 @@ fn operations(
     let of = |op: &&AsyncOpStats| {
         op.resource == Some(key) || parts.iter().any(|part| op.resource == Some(part.key))
     };
-    let ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
+    let mut ops: Vec<_> = resources.async_ops.iter().filter(of).collect();
+    ops.sort_by_key(|op| (!op.is_waiting(), Reverse(op.age_ns)));
     let plural = if ops.len() == 1 { "" } else { "s" };
     let text = format!(" {} async operation{plural}", ops.len());
     let mut lines = vec![vec![(text, theme.title())]];
     if !ops.is_empty() {
         lines.push(vec![(
-            format!(
-                " {:>6} {:<26} {:<20} {:>8} {:>7}  STATE",
-                "ID", "OPERATION", "TASK", "SINCE", "POLLS"
-            ),
+            format!(" {:<20} {:>8}  {:<24} {:>7}  STATE", "TASK", "SINCE", "OPERATION", "POLLS"),
             theme.title(),
         )]);
     }
@@ -87,11 +87,10 @@ fn operations(
 fn operation(theme: Theme, target: &Target, op: &AsyncOpStats) -> Spans {
     let task = op.task.map_or("–".to_owned(), |task| task_name(target, task));
     let line = format!(
-        " {:>6} {:<26} {:<20} {:>8} {:>7}  {}",
-        op.id,
-        op.source,
+        " {:<20} {:>8}  {:<24} {:>7}  {}",
         task,
         duration(op.age_ns),
+        op.source,
         compact_count(op.polls),
         op.state,
     );

@@ -5,6 +5,7 @@
 
 pub mod banner;
 pub mod bars;
+pub mod blocks;
 pub mod canvas;
 pub mod columns;
 pub mod footer;
