@@ -102,6 +102,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether the action changes the lab.
+    pub fn is_of_lab(self) -> bool {
+        self.needs() == Some(FieldId::Lab)
+    }
+
     /// The field that a target must provide for the action to have an effect; `None` if it works
     /// with any target.
     pub(super) fn needs(self) -> Option<FieldId> {

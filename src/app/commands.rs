@@ -52,6 +52,12 @@ impl App {
         }
     }
 
+    /// Whether some workload has modes.
+    pub fn has_modes(&self) -> bool {
+        let workloads = self.lab_stats().map_or(&[][..], |lab| &lab.workloads);
+        workloads.iter().any(|workload| workload.mode.is_some())
+    }
+
     /// Switches the mode of the selected workload, or else of the first workload with modes.
     pub(super) fn switch_mode(&mut self, now: Duration) -> Option<Effect> {
         let workloads = self.lab_stats().map_or(&[][..], |lab| &lab.workloads);

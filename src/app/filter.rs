@@ -2,23 +2,28 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, Prompt, cursor::Step};
 use crate::model::{Filter, FilterError, RowQuery};
 
-/// The maximum length of the filter, in bytes.
-const MAX_LENGTH: usize = 200;
-
 impl App {
-    /// Inserts pasted text into the filter. Everywhere else it is ignored: a paste never runs
-    /// commands.
+    /// Inserts pasted text into the line that is edited. Everywhere else it is ignored: a paste never
+    /// runs commands.
     pub fn paste(&mut self, text: &str) {
-        if self.prompt == Prompt::Filter {
-            // The filter is a single line, so the line break of a copied line is dropped.
-            let text = text.trim_end_matches(['\r', '\n']);
-            text.chars().for_each(|c| self.insert(if c.is_control() { ' ' } else { c }));
-            self.update_rows();
+        // There is only one line, so the line break of a copied line is dropped.
+        let text = text.trim_end_matches(['\r', '\n']);
+        match self.prompt {
+            Prompt::Filter => {
+                self.editor.insert_text(text);
+                self.filter = self.editor.text().to_owned();
+                self.update_rows();
+            }
+            Prompt::HelpSearch => {
+                self.editor.insert_text(text);
+                self.help_search = self.editor.text().to_owned();
+            }
+            Prompt::None | Prompt::Columns { .. } | Prompt::Cancel { .. } => {}
         }
     }
 
@@ -29,7 +34,6 @@ impl App {
 
     /// Edits the filter with a key.
     pub(super) fn edit_filter(&mut self, key: KeyEvent) {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Enter => self.prompt = Prompt::None,
             KeyCode::Esc => {
@@ -37,21 +41,32 @@ impl App {
                 self.prompt = Prompt::None;
                 self.filter.clear();
             }
-            KeyCode::Backspace => {
-                self.filter.pop();
-            }
-            KeyCode::Char('u') if control => self.filter.clear(),
-            KeyCode::Char('w') if control => {
-                let kept = self.filter.trim_end().rfind(' ').map_or(0, |space| space + 1);
-                self.filter.truncate(kept);
-            }
-            KeyCode::Char(c) if !control => self.insert(c),
             KeyCode::Up => self.move_by(-1),
             KeyCode::Down => self.move_by(1),
-            _ => {}
+            _ => {
+                self.editor.key(key);
+                self.filter = self.editor.text().to_owned();
+            }
         }
         self.remember_filter();
         self.update_rows();
+    }
+
+    /// Edits the words to find in the help with a key.
+    pub(super) fn edit_search(&mut self, key: KeyEvent) {
+        match key.code {
+            KeyCode::Enter => self.prompt = Prompt::None,
+            KeyCode::Esc => {
+                self.prompt = Prompt::None;
+                self.help_search.clear();
+            }
+            KeyCode::Up => self.move_by(-1),
+            KeyCode::Down => self.move_by(1),
+            _ => {
+                self.editor.key(key);
+                self.help_search = self.editor.text().to_owned();
+            }
+        }
     }
 
     fn remember_filter(&mut self) {
@@ -77,12 +92,6 @@ impl App {
         match (1..=count).map(step).find(|row| is_match[*row]) {
             Some(row) => self.step(Step::To(row)),
             None => self.notify(format!("no row matches {}", self.last_filter), now),
-        }
-    }
-
-    fn insert(&mut self, c: char) {
-        if self.filter.len() < MAX_LENGTH {
-            self.filter.push(c);
         }
     }
 }

@@ -89,7 +89,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('>')], ">", Faster, "", "refresh more often"),
     binding(keys![CTRL Char('l')], "Ctrl-l", Redraw, "", "redraw the screen"),
     binding(keys![CTRL Char('z')], "Ctrl-z", Suspend, "", "suspend (fg resumes)"),
-    binding(keys![NONE Char('?')], "?", Help, "help", "this help"),
+    binding(keys![NONE Char('?'), NONE KeyCode::F(1)], "?", Help, "help", "this help"),
     binding(keys![NONE Char('q'), CTRL Char('c')], "q Ctrl-c", Quit, "quit", "quit"),
 ];
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Action, App, Effect, cursor::Step};
+use super::{Action, App, Effect, List, RowKey, cursor::Step};
 use crate::{model::Column, snapshot::LabCommand};
 
+/// Two clicks on the same part within this time open it.
+const DOUBLE_CLICK: Duration = Duration::from_millis(400);
 /// Rows per step of the wheel.
 const WHEEL_ROWS: isize = 3;
 
@@ -33,6 +35,8 @@ pub enum HitTarget {
         /// The position of the mode.
         mode: usize,
     },
+    /// The bar of a worker above the screen.
+    Worker(usize),
     /// A key in the footer.
     Key(Action),
 }
@@ -60,9 +64,26 @@ impl App {
         self.end_drag(now);
     }
 
-    /// Selects a row, sorts by a column, or performs the action of a key in the footer.
+    /// Selects a row, sorts by a column, or performs the action of a key in the footer. A second click
+    /// opens a row.
     pub fn click(&mut self, target: HitTarget, now: Duration) -> Option<Effect> {
+        let last = self.last_click.replace((target, now));
+        let is_double = last.is_some_and(|(at, then)| at == target && now < then + DOUBLE_CLICK);
+        let can_open =
+            matches!(target, HitTarget::Row(_) | HitTarget::Moment { .. } | HitTarget::Poll(_));
+        if is_double && can_open {
+            // A third click is the first one of the next pair.
+            self.last_click = None;
+            self.end_drag(now);
+            return self.act(Action::Open, now);
+        }
         match target {
+            HitTarget::Worker(worker) => {
+                self.show_list(List::BusiestWorkers);
+                if let Some(row) = self.row_of(&RowKey::Worker(worker)) {
+                    self.step(Step::To(row));
+                }
+            }
             HitTarget::Key(action) => return self.act(action, now),
             HitTarget::Poll(position) => self.select_poll(position, now),
             HitTarget::HogKind(position) => return self.click_hog_kind(position, now),

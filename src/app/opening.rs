@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, List, Opened, Overlay, Prompt};
+use super::{App, LineEditor, List, Opened, Overlay, Prompt};
 use crate::{
     model::{FindingId, OffenderId},
     snapshot::TaskKey,
@@ -60,6 +60,10 @@ impl App {
     }
 
     pub(super) fn back(&mut self) {
+        if self.overlay() == Some(&Overlay::Help) && !self.help_search.is_empty() {
+            self.help_search.clear();
+            return;
+        }
         if self.overlays.pop().is_some() {
             return;
         }
@@ -78,6 +82,7 @@ impl App {
     }
 
     pub(super) fn toggle_help(&mut self) {
+        self.help_search.clear();
         if self.overlay() == Some(&Overlay::Help) {
             self.overlays.pop();
         } else {
@@ -86,10 +91,16 @@ impl App {
     }
 
     pub(super) fn begin_filter(&mut self) {
+        if self.overlay() == Some(&Overlay::Help) {
+            self.editor = LineEditor::new(&self.help_search);
+            self.prompt = Prompt::HelpSearch;
+            return;
+        }
         if !self.has_filter() {
             self.show_list(List::Tasks);
         }
         self.overlays.clear();
+        self.editor = LineEditor::new(&self.filter);
         self.prompt = Prompt::Filter;
     }
 }

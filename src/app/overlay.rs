@@ -48,6 +48,8 @@ pub enum Prompt {
         /// The position in the list of columns.
         at: usize,
     },
+    /// Keys edit the words to find in the help.
+    HelpSearch,
     /// A second `x` cancels the task.
     Cancel {
         /// The key of the task.

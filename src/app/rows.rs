@@ -119,7 +119,7 @@ impl App {
         }
     }
 
-    fn row_of(&self, key: &RowKey) -> Option<usize> {
+    pub(super) fn row_of(&self, key: &RowKey) -> Option<usize> {
         match (&self.rows, key) {
             (Rows::Tasks(rows), RowKey::Task(key)) => {
                 let row = task_row(self.model(), *key)?;

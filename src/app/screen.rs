@@ -40,12 +40,19 @@ pub struct ScreenKey {
     pub short: &'static str,
     /// The footer drops keys with a high rank first.
     pub rank: u8,
+    /// The description in the help; empty if it is that of the key.
+    pub help: &'static str,
 }
 
 impl ScreenKey {
     /// A key that has another action on the screen.
     pub const fn new(key: Action, action: Action) -> Self {
-        ScreenKey { key, action, short: "", rank: 0 }
+        ScreenKey { key, action, short: "", rank: 0, help: "" }
+    }
+
+    /// The description of the key on this screen.
+    pub const fn help(self, help: &'static str) -> Self {
+        ScreenKey { help, ..self }
     }
 
     /// Shows the key in the footer.

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    Action, ChosenColumns, Cursor, Effect, GraphSpan, List, Overlay, OwnCost, Prompt, RowKey,
-    ScreenId, ScreenSpec, ScreenState, Settings, TimelineView, Viewport, hog_kind::NextHogKind,
+    Action, ChosenColumns, Cursor, Effect, GraphSpan, HitTarget, LineEditor, List, Overlay,
+    OwnCost, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings, TimelineView, Viewport,
+    hog_kind::NextHogKind,
 };
 use crate::{
     model::{Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow},
@@ -41,6 +42,10 @@ pub struct App {
     pub(super) overlays: Vec<(Overlay, usize)>,
     /// The question that the next keys answer.
     pub prompt: Prompt,
+    /// The line that keys edit while a prompt is open.
+    pub editor: LineEditor,
+    /// The words to find in the help.
+    pub help_search: String,
     /// The text of the filter.
     pub filter: String,
     /// The last filter that was not empty.
@@ -55,6 +60,8 @@ pub struct App {
     pub(super) viewport: Viewport,
     /// Turn the hog on as soon as there is a baseline.
     pub turn_on_hog: bool,
+    /// The last click, and its time.
+    pub(super) last_click: Option<(HitTarget, Duration)>,
     /// The kind of hog that is selected and not reported by the lab yet.
     pub(super) next_hog_kind: Option<NextHogKind>,
     /// The number of the latest request.
@@ -93,6 +100,8 @@ impl App {
             current: 0,
             overlays: Vec::new(),
             prompt: Prompt::default(),
+            editor: LineEditor::default(),
+            help_search: String::new(),
             filter: String::new(),
             last_filter: String::new(),
             own_cost: None,
@@ -102,6 +111,7 @@ impl App {
             viewport: Viewport::default(),
             turn_on_hog: false,
             next_hog_kind: None,
+            last_click: None,
             request: 0,
             await_request: None,
             requests: Vec::new(),

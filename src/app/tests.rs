@@ -329,7 +329,7 @@ fn failure_is_shown_once_in_the_message_line() {
 fn click_selects_sorts_or_presses_a_key() {
     let mut stage = Stage::new();
     let click = |stage: &mut Stage, word: &str| {
-        let screen = stage.screen(80, 24);
+        let screen = stage.screen(150, 24);
         let (row, line) =
             screen.lines().enumerate().find(|(_, line)| line.contains(word)).expect(word);
         let column = line.split(word).next().map_or(0, |before| before.chars().count());
@@ -352,10 +352,75 @@ fn click_selects_sorts_or_presses_a_key() {
 }
 
 #[test]
+fn double_click_opens_a_row_and_a_worker_bar_its_worker() {
+    let mut stage = Stage::with(World { workers: 4, ..World::new() }, Settings::default());
+    stage.app.click(HitTarget::Row(2), stage.now);
+    stage.app.click(HitTarget::Row(2), stage.now + Duration::from_secs(1));
+    assert_eq!(stage.app.overlay(), None, "two single clicks");
+    stage.app.click(HitTarget::Row(2), stage.now + Duration::from_millis(1_100));
+    assert!(matches!(stage.app.overlay(), Some(Overlay::Task(_))));
+    stage.app.click(HitTarget::Worker(3), stage.now);
+    assert_eq!((screen(&stage), stage.app.selected_worker()), ("workers", Some(3)));
+}
+
+#[test]
+fn unknown_key_shows_a_message() {
+    let mut stage = Stage::new();
+    stage.app.key(KeyEvent::new(KeyCode::F(7), KeyModifiers::NONE), stage.now);
+    assert_eq!(stage.app.message(), Some("F7 has no action; ? lists all keys"));
+    stage.app.key(KeyEvent::new(KeyCode::F(1), KeyModifiers::NONE), stage.now);
+    assert_eq!(stage.app.overlay(), Some(&Overlay::Help));
+}
+
+#[test]
+fn suspend_works_while_the_filter_is_edited_and_alt_inserts_nothing() {
+    let mut stage = Stage::new();
+    stage.keys("/conn");
+    let key = |code, modifiers| KeyEvent::new(KeyCode::Char(code), modifiers);
+    let effect = stage.app.key(key('z', KeyModifiers::CONTROL), stage.now);
+    assert_eq!(effect, Some(Effect::Suspend));
+    stage.app.key(key('x', KeyModifiers::ALT), stage.now);
+    stage.app.key(key('h', KeyModifiers::CONTROL), stage.now);
+    assert_eq!(stage.app.filter, "con");
+    // The filter is edited where it ended.
+    stage.keys("<Enter>/s<Left><BS>");
+    assert_eq!(stage.app.filter, "cos");
+}
+
+#[test]
+fn help_can_be_searched() {
+    let mut stage = Stage::new();
+    stage.keys("?/slowdown<Enter>");
+    let help = stage.screen(80, 24);
+    assert!(help.contains("slowdown") && !help.contains("next screen"), "{help}");
+    stage.keys("<Esc>");
+    assert_eq!(stage.app.overlay(), Some(&Overlay::Help));
+    assert!(stage.screen(80, 24).contains("Keys of Tasks"));
+    stage.keys("/no such thing");
+    assert!(stage.screen(80, 24).contains("nothing about no such thing"));
+}
+
+#[test]
+fn each_state_has_a_glyph_of_its_own() {
+    let mut stage = Stage::new();
+    stage.keys("?");
+    let help = stage.screen(100, 200);
+    let states = help.lines().skip_while(|line| !line.starts_with(" States"));
+    let glyphs = states.skip(1).take_while(|line| !line.is_empty());
+    let first = |line: &str| line.trim_start().chars().next().expect("a glyph");
+    let mut glyphs: Vec<char> = glyphs.map(first).collect();
+    let all = glyphs.len();
+    glyphs.sort_unstable();
+    glyphs.dedup();
+    assert_eq!((glyphs.len(), all), (9, 9));
+    assert!(!glyphs.contains(&'!') && !glyphs.contains(&'‼'), "these are severities");
+}
+
+#[test]
 fn help_lists_the_keys_that_work_with_the_target() {
     let mut stage = Stage::new();
     stage.keys("?");
-    let help = stage.screen(120, 120);
+    let help = stage.screen(100, 200);
     for binding in screens::bindings() {
         let is_in_help = help.contains(&format!(" {} ", binding.label));
         // The lab has no resources.

@@ -51,6 +51,9 @@ impl App {
         if action == Some(Action::Quit) && key.modifiers.contains(KeyModifiers::CONTROL) {
             return Some(Effect::Quit);
         }
+        if let Some(key @ (Action::Suspend | Action::Redraw)) = action {
+            return self.act(key, now);
+        }
         match std::mem::take(&mut self.prompt) {
             Prompt::Filter => {
                 self.prompt = Prompt::Filter;
@@ -61,14 +64,35 @@ impl App {
                 self.edit_columns(key, at);
                 None
             }
+            Prompt::HelpSearch => {
+                self.prompt = Prompt::HelpSearch;
+                self.edit_search(key);
+                None
+            }
             Prompt::Cancel { key: task, .. } if action == Some(Action::Cancel) => {
                 let command = Command::Lab(LabCommand::Cancel(task.id));
                 Some(self.send(task.target, command))
             }
             // Any other key closes the prompt, and Esc does only that.
             Prompt::Cancel { .. } if action == Some(Action::Back) => None,
-            _ => self.act(action?, now),
+            _ => match action {
+                Some(action) => self.act(action, now),
+                None => {
+                    self.explain_unknown(key, now);
+                    None
+                }
+            },
         }
+    }
+
+    /// Shows a message for a key without an action.
+    fn explain_unknown(&mut self, key: KeyEvent, now: Duration) {
+        let modifiers = match key.modifiers - KeyModifiers::SHIFT {
+            KeyModifiers::NONE => String::new(),
+            modifiers => format!("{modifiers}-"),
+        };
+        let text = format!("{modifiers}{} has no action; ? lists all keys", key.code);
+        self.notify(text, now);
     }
 
     /// The action of a key on the screen that is shown. Over it, keys have their usual actions.

@@ -58,12 +58,15 @@ where
     // When the terminal was asked for its background.
     let mut asked: Option<Duration> = None;
     let mut meter = CostMeter::default();
+    let mut pace = Pace::default();
+    let mut due = Due::Now;
     loop {
         let access = performer.access()?;
         if access == Access::Changed {
             term::repaint(screen)?;
+            due = Due::Now;
         }
-        if access != Access::None {
+        if access != Access::None && pace.allows(due, started.elapsed()) {
             // The visible rows depend on the size, and drawing depends on them.
             app.set_viewport(screens::viewport(app, screen.size()?));
             let began = started.elapsed();
@@ -71,6 +74,8 @@ where
             let now = started.elapsed();
             // It is shown with the next frame.
             app.own_cost = meter.advance(now - began, now).or(app.own_cost);
+            pace = Pace { began, ended: now };
+            due = Due::Never;
             // After the first frame, which must not wait for the answer.
             if asked.is_none() && app.settings.needs_background() {
                 asked = Some(started.elapsed());
@@ -78,7 +83,11 @@ where
             }
         }
         let mut pending = wait(events, app.next_tick(), started);
+        if pending.is_none() {
+            due = Due::Now;
+        }
         while let Some(event) = pending {
+            due = due.max(Due::after(&event));
             let now = started.elapsed();
             if let Some(effect) = app.tick(now) {
                 perform(performer, effect, app, now)?;
@@ -124,6 +133,56 @@ fn perform(
         app.notify(message, now);
     }
     Ok(())
+}
+
+/// When to draw the next frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// Nothing has changed.
+    Never,
+    /// When the terminal has had time for the last frame: there is a new snapshot.
+    Soon,
+    /// At once: the user waits for it.
+    Now,
+}
+
+impl Due {
+    /// When to draw after an event. Some reports of the mouse have no effect, and may be frequent.
+    fn after(event: &Event) -> Due {
+        match event {
+            Event::Refresh(_) => Due::Soon,
+            Event::Input(terminal::Event::Mouse(mouse)) => match mouse.kind {
+                MouseEventKind::Moved
+                | MouseEventKind::ScrollLeft
+                | MouseEventKind::ScrollRight => Due::Never,
+                _ => Due::Now,
+            },
+            Event::Input(terminal::Event::FocusGained | terminal::Event::FocusLost) => Due::Never,
+            _ => Due::Now,
+        }
+    }
+}
+
+/// The time that the last frame took. On a slow line, a frame takes as long as its bytes: then frames
+/// are skipped, so that the line has room for the answers to keys.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    began: Duration,
+    ended: Duration,
+}
+
+impl Pace {
+    /// A frame that takes longer than this was slowed down by the terminal.
+    const SLOW: Duration = Duration::from_millis(100);
+
+    fn allows(self, due: Due, now: Duration) -> bool {
+        let cost = self.ended.saturating_sub(self.began);
+        match due {
+            Due::Never => false,
+            Due::Soon => cost < Self::SLOW || now >= self.ended + 2 * cost,
+            Due::Now => true,
+        }
+    }
 }
 
 /// Waits for the next event; `None` when it is time for the next tick.
@@ -173,5 +232,21 @@ fn handle(app: &mut App, event: Event, hit_map: &HitMap, now: Duration) -> Optio
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),
         Event::Signal(Notice::Continued) => Some(Effect::Redraw),
         Event::Signal(Notice::End) | Event::End | Event::Closed => Some(Effect::Quit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_skipped_on_a_slow_line_but_not_after_a_key() {
+        let ms = Duration::from_millis;
+        let (fast, slow) =
+            (Pace { began: ms(0), ended: ms(5) }, Pace { began: ms(0), ended: ms(300) });
+        assert!(fast.allows(Due::Soon, ms(6)));
+        assert!(!slow.allows(Due::Soon, ms(800)) && slow.allows(Due::Soon, ms(900)));
+        assert!(slow.allows(Due::Now, ms(301)));
+        assert!(!fast.allows(Due::Never, ms(900)));
     }
 }

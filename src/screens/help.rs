@@ -1,10 +1,14 @@
-//! The help: the keys that work with the target, terms and states.
+//! The help: the keys that work with the target, states, symbols and terms.
 
 use ratatui::style::Style;
 
-use super::{theme::Theme, widgets::canvas::Spans};
+use super::{
+    theme::Theme,
+    widgets::{canvas::Spans, columns},
+};
 use crate::{
-    app::App,
+    app::{Action, App},
+    model::Severity,
     snapshot::State,
     text::{bytes, duration, optional, percent, wrap},
 };
@@ -21,8 +25,8 @@ const TERMS: [(&str, &str); 14] = [
     ("poll", "one call of the task's Future::poll: it runs until the next await that has to wait"),
     (
         "slowdown",
-        "1 / the mean of (work rate now / work rate of the baseline) over the closed-loop \
-         workloads. Now: the last second, or three hold times of the hog if that is longer. \
+        "1 / the mean of (work rate now / work rate of the baseline) over the workloads \
+         that await each result before they ask for the next. Now: the last second, or three hold times of the hog if that is longer. \
          Baseline: the last five seconds without a hog. ×4: a quarter of the work is done; ×∞: none",
     ),
     (
@@ -63,34 +67,121 @@ const STATES: [(State, &str); 9] = [
 /// Width of the first column.
 const INDENT: usize = 17;
 
-/// All lines.
+/// An entry: a word and its meaning.
+type Entry = (String, Style, String);
+
+/// A title with its entries.
+type Section = (String, Vec<Entry>);
+
+/// All lines: keys first, those of this screen before the others; on a wide screen, symbols and terms
+/// beside them. During a search, only the entries that contain its words.
 pub(super) fn lines(app: &App, theme: Theme, width: u16) -> Vec<Spans> {
-    let room = usize::from(width).saturating_sub(INDENT + 1).clamp(16, 90);
-    let mut lines = vec![vec![(" Keys (↑ ↓ scroll, Esc closes)".to_owned(), theme.title())]];
+    let words = app.help_search.to_lowercase();
+    let is_found = |(word, _, meaning): &Entry| {
+        let text = format!("{word} {meaning}").to_lowercase();
+        words.split_whitespace().all(|word| text.contains(word))
+    };
+    let find = |sections: Vec<Section>| -> Vec<Section> {
+        let found = sections.into_iter().map(|(title, mut entries)| {
+            entries.retain(is_found);
+            (title, entries)
+        });
+        found.filter(|(_, entries)| !entries.is_empty()).collect()
+    };
+    let (keys, rest) = (find(keys(app, theme)), find(symbols(app, theme)));
+    if keys.is_empty() && rest.is_empty() {
+        let text = format!(" nothing about {}; Esc shows all", app.help_search);
+        return vec![vec![(text, theme.dim())]];
+    }
+    if let Some([left, right]) = columns::widths(width).filter(|_| !keys.is_empty()) {
+        return columns::beside(draw(keys, theme, left), draw(rest, theme, right), left, theme);
+    }
+    draw([keys, rest].concat(), theme, usize::from(width))
+}
+
+/// The keys that work with the target.
+fn keys(app: &App, theme: Theme) -> Vec<Section> {
+    let screen = app.screen();
+    let is_of_list = |action| {
+        use Action::*;
+        let is = matches!(
+            action,
+            Open | Left | Right | Reverse | Filter | NextMatch | PreviousMatch | ChooseColumns
+        );
+        is && app.has_filter()
+    };
+    let section = |action: Action| match action {
+        action if screen.key(action).is_some() || is_of_list(action) => 0,
+        Action::Show(_) | Action::NextScreen | Action::PreviousScreen => 2,
+        action if action.is_of_lab() => 3,
+        _ => 1,
+    };
+    let titles = [
+        format!("Keys of {}", screen.spec.binding.short),
+        "On all screens".to_owned(),
+        "Screens".to_owned(),
+        "The lab".to_owned(),
+    ];
+    let mut sections: Vec<Section> = titles.map(|title| (title, Vec::new())).into();
     for binding in app.bindings().filter(|binding| app.has(binding.action)) {
-        lines.extend(definition(binding.label, binding.help, theme.key(), room));
+        let of_screen = screen.key(binding.action).map_or("", |key| key.help);
+        let help = if of_screen.is_empty() { binding.help } else { of_screen };
+        let entry = (binding.label.to_owned(), theme.key(), help.to_owned());
+        sections[section(binding.action)].1.push(entry);
     }
-    lines.push(Spans::new());
-    lines.push(vec![(" Terms".to_owned(), theme.title())]);
-    for (word, meaning) in TERMS {
-        lines.extend(definition(word, meaning, theme.title(), room));
-    }
-    lines.push(Spans::new());
-    lines.push(vec![(" States".to_owned(), theme.title())]);
-    for (state, meaning) in STATES {
-        let name = format!("{}, {meaning}", state.as_str());
-        lines.extend(definition(theme.state_glyph(state), &name, theme.state(state), room));
-    }
+    sections
+}
+
+fn symbols(app: &App, theme: Theme) -> Vec<Section> {
+    let entry = |word: &str, meaning: &str| (word.to_owned(), theme.title(), meaning.to_owned());
+    let state = |(state, meaning): (State, &str)| {
+        let text = format!("{}, {meaning}", state.as_str());
+        (theme.state_glyph(state).to_owned(), theme.state(state), text)
+    };
+    let severity = |severity: Severity, meaning: &str| {
+        let glyph = theme.severity_glyph(severity).to_owned();
+        (glyph, theme.severity(severity), meaning.to_owned())
+    };
+    let glyph = |glyph, ascii, meaning| entry(theme.glyph(glyph, ascii), meaning);
+    let symbols = vec![
+        severity(Severity::Critical, "critical finding: other tasks are stopped"),
+        severity(Severity::Warning, "warning: a finding that costs performance"),
+        severity(Severity::Info, "finding for information"),
+        glyph("● ○ ↻", "H h R", "on a graph: hog on, hog off, another runtime"),
+        glyph("▸", ">", "selected, or the offending frame of a stack"),
+        glyph("▼ ▲", "v ^", "sort order: largest first, smallest first"),
+        glyph("~29ms", "~29ms", "from a histogram: within a factor of 1.225"),
+        glyph("≥", ">=", "at least"),
+        glyph("╌", "~", "on the timeline: not recorded, or dropped"),
+    ];
+    let mut sections = vec![
+        ("States".to_owned(), STATES.map(state).into()),
+        ("Symbols".to_owned(), symbols),
+        ("Terms".to_owned(), TERMS.map(|(word, meaning)| entry(word, meaning)).into()),
+    ];
     if let Some(cost) = &app.own_cost {
-        lines.push(Spans::new());
-        lines.push(vec![(" Cost of this program, last two seconds".to_owned(), theme.title())]);
-        let frame = duration(cost.frame_ns);
-        for (name, value) in [
-            ("CPU", optional(cost.cpu_share, |share| format!("{} of one CPU", percent(share)))),
-            ("memory", optional(cost.memory, bytes)),
-            ("frame", format!("{frame} to draw, the longest")),
-        ] {
-            lines.extend(definition(name, &value, theme.title(), room));
+        let cpu = optional(cost.cpu_share, |share| format!("{} of one CPU", percent(share)));
+        let cost = vec![
+            entry("CPU", &cpu),
+            entry("memory", &optional(cost.memory, bytes)),
+            entry("frame", &format!("{} to draw, the longest", duration(cost.frame_ns))),
+        ];
+        sections.push(("Cost of this program, last two seconds".to_owned(), cost));
+    }
+    sections
+}
+
+/// The sections, in `room` columns.
+fn draw(sections: Vec<Section>, theme: Theme, room: usize) -> Vec<Spans> {
+    let meaning_room = room.saturating_sub(INDENT + 1).clamp(16, 90);
+    let mut lines = Vec::new();
+    for (title, entries) in sections {
+        if !lines.is_empty() {
+            lines.push(Spans::new());
+        }
+        lines.push(vec![(format!(" {title}"), theme.title())]);
+        for (word, style, meaning) in entries {
+            lines.extend(definition(&word, &meaning, style, meaning_room));
         }
     }
     lines

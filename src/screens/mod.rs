@@ -132,10 +132,10 @@ pub fn render(app: &App, frame: &mut Frame<'_>) -> HitMap {
     if let Some(area) = banner {
         banner::draw(app, &mut canvas, area);
     }
+    let title_text =
+        overlay::title(app, canvas.theme).unwrap_or_else(|| (entry(app).title)(app, canvas.theme));
     if let Some(area) = title {
-        let of_screen = || (entry(app).title)(app, canvas.theme);
-        let text = overlay::title(app, canvas.theme).unwrap_or_else(of_screen);
-        title::draw(app, &mut canvas, area, &text);
+        title::draw(app, &mut canvas, area, &title_text);
     }
     if let Prompt::Columns { at } = app.prompt {
         columns::draw(app, &mut canvas, body, at);
@@ -145,7 +145,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) -> HitMap {
         (entry(app).draw)(app, &mut canvas, body);
     }
     if let Some(area) = title.filter(|_| body.height > 0) {
-        title::draw_filter_error(app, &mut canvas, area);
+        title::draw_filter_error(app, &mut canvas, area, &title_text);
     }
     match footer {
         Some(area) => footer::draw(app, &mut canvas, area),

@@ -23,11 +23,14 @@ use crate::{
     app::{
         Action, App, HitTarget, List, ScreenId, ScreenKey, ScreenSpec, Viewport, keymap::Binding,
     },
-    snapshot::{ConsoleStats, FieldId},
+    snapshot::{ConsoleStats, FieldId, LabCommand},
     text::{duration, wrap},
 };
 
 pub(super) const ID: ScreenId = ScreenId("lab");
+
+const SHORTEN: Action = Action::Lab(LabCommand::ShortenHold);
+const LENGTHEN: Action = Action::Lab(LabCommand::LengthenHold);
 
 pub(super) const SCREEN: ScreenEntry = ScreenEntry {
     spec: ScreenSpec {
@@ -42,10 +45,18 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         list: List::Workloads,
         needs: Some(FieldId::Lab),
         keys: &[
-            ScreenKey::new(Action::Left, Action::ChangeHogKind(-1)),
-            ScreenKey::new(Action::Right, Action::ChangeHogKind(1)),
-            ScreenKey::new(Action::Raise, Action::Raise).in_footer("more", 3),
-            ScreenKey::new(Action::Lower, Action::Lower).in_footer("fewer", 3),
+            ScreenKey::new(Action::Left, Action::ChangeHogKind(-1))
+                .in_footer("kind", 3)
+                .help("previous kind of hog"),
+            ScreenKey::new(Action::Right, Action::ChangeHogKind(1))
+                .help("next kind of hog: starts when the selection rests, or with Enter"),
+            ScreenKey::new(SHORTEN, SHORTEN).in_footer("hold", 6),
+            ScreenKey::new(LENGTHEN, LENGTHEN),
+            ScreenKey::new(Action::SwitchMode, Action::SwitchMode),
+            ScreenKey::new(Action::Raise, Action::Raise)
+                .in_footer("count", 5)
+                .help("one more instance of the selected workload"),
+            ScreenKey::new(Action::Lower, Action::Lower).help("one instance fewer"),
             ScreenKey::new(Action::Pause, Action::Pause).in_footer("pause", 8),
             ScreenKey::new(Action::Restart, Action::Restart).in_footer("restart", 8),
         ],

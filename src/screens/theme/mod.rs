@@ -95,8 +95,8 @@ impl Theme {
     pub(super) fn severity_glyph(self, severity: Severity) -> &'static str {
         match severity {
             Severity::Critical => self.glyph("‼", "!!"),
-            Severity::Warning => self.glyph("▲", "!"),
-            Severity::Info => self.glyph("·", "-"),
+            Severity::Warning => "!",
+            Severity::Info => self.glyph("i", "-"),
         }
     }
 
@@ -120,17 +120,17 @@ impl Theme {
         }
     }
 
-    /// The glyph of a state.
+    /// The glyph of a state. No other meaning has one of them.
     pub(super) fn state_glyph(self, state: State) -> &'static str {
         let (glyph, ascii) = match state {
             State::Polling => ("▶", "P"),
             State::Created => ("○", "o"),
-            State::Scheduled => ("▲", "S"),
+            State::Scheduled => ("◆", "S"),
             State::Idle => ("·", "."),
-            State::Dropping => ("▼", "D"),
+            State::Dropping => ("◇", "D"),
             State::Completed => ("✓", "C"),
             State::Cancelled => ("✗", "X"),
-            State::Panicked => ("‼", "!"),
+            State::Panicked => ("†", "F"),
             State::Ended => ("×", "E"),
         };
         self.glyph(glyph, ascii)

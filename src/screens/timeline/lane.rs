@@ -37,9 +37,9 @@ pub(super) fn draw(
         let cell = |count: &Option<u64>| match count {
             None if line + 1 == area.height => {
                 if theme.ascii {
-                    '.'
+                    '~'
                 } else {
-                    '·'
+                    '╌'
                 }
             }
             count => level(theme, height(*count).saturating_sub(below).min(8)),

@@ -163,7 +163,7 @@ fn rest(theme: Theme, shares: &[(u16, f64)], bars: &[WorkerBar]) -> Spans {
         rest.push(("  partly estimated".into(), theme.dim()));
     }
     if bars.iter().any(WorkerBar::has_gaps) {
-        rest.push((format!("  {} unknown", theme.glyph("·", ".")), theme.dim()));
+        rest.push((format!("  {} unknown", theme.glyph("╌", "~")), theme.dim()));
     }
     rest
 }

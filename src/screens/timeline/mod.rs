@@ -52,16 +52,25 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         list: List::Workers,
         needs: Some(FieldId::Timeline),
         keys: &[
-            ScreenKey::new(Action::Move(-1), Action::MoveOnTimeline(false)),
-            ScreenKey::new(Action::Move(1), Action::MoveOnTimeline(true)),
-            ScreenKey::new(Action::Left, Action::MoveCursor(-1)),
-            ScreenKey::new(Action::Right, Action::MoveCursor(1)),
-            ScreenKey::new(Action::First, Action::CursorToStart),
-            ScreenKey::new(Action::Last, Action::CursorToEnd),
-            ScreenKey::new(Action::NextMatch, Action::NextPoll),
-            ScreenKey::new(Action::PreviousMatch, Action::PreviousPoll),
-            ScreenKey::new(Action::Raise, Action::ZoomIn).in_footer("in", 3),
-            ScreenKey::new(Action::Lower, Action::ZoomOut).in_footer("out", 3),
+            ScreenKey::new(Action::Open, Action::Open).help("open the task of the poll"),
+            ScreenKey::new(Action::Move(-1), Action::MoveOnTimeline(false))
+                .help("previous worker, or one of the longest polls"),
+            ScreenKey::new(Action::Move(1), Action::MoveOnTimeline(true))
+                .help("next worker; below the last one, the longest polls"),
+            ScreenKey::new(Action::Left, Action::MoveCursor(-1))
+                .in_footer("cursor", 4)
+                .help("move the cursor left"),
+            ScreenKey::new(Action::Right, Action::MoveCursor(1)).help("move the cursor right"),
+            ScreenKey::new(Action::First, Action::CursorToStart).help("oldest moment"),
+            ScreenKey::new(Action::Last, Action::CursorToEnd).help("latest moment"),
+            ScreenKey::new(Action::NextMatch, Action::NextPoll)
+                .help("move the cursor to the worker's next poll"),
+            ScreenKey::new(Action::PreviousMatch, Action::PreviousPoll)
+                .help("move the cursor to the worker's previous poll"),
+            ScreenKey::new(Action::Raise, Action::ZoomIn)
+                .in_footer("zoom", 3)
+                .help("zoom in; the wheel zooms at the mouse, a drag to its span"),
+            ScreenKey::new(Action::Lower, Action::ZoomOut).help("zoom out"),
             ScreenKey::new(Action::Freeze, Action::Freeze).in_footer("freeze", 3),
         ],
         subscribe: |subscription| subscription.timeline = true,

@@ -117,7 +117,7 @@ fn letters(
 fn letter(timeline: &Timeline, theme: Theme, cell: &BarCell) -> (char, Style) {
     let letter = |group: u16| timeline.groups().get(usize::from(group)).map_or('?', |g| g.letter);
     match (cell.coverage, cell.group) {
-        (Coverage::Missing, _) => (if theme.ascii { '.' } else { '·' }, theme.dim()),
+        (Coverage::Missing, _) => (if theme.ascii { '~' } else { '╌' }, theme.dim()),
         (_, None) => (' ', Style::new()),
         (_, Some(group)) => (letter(group), style(theme, cell)),
     }

@@ -20,7 +20,7 @@ pub struct FooterKey {
 
 impl FooterKey {
     fn width(&self) -> u16 {
-        (self.label.width() + 1 + self.word.width()) as u16
+        (self.label.width() + usize::from(!self.word.is_empty()) + self.word.width()) as u16
     }
 }
 
@@ -34,7 +34,8 @@ fn message_beside_keys(app: &App, width: u16) -> Option<String> {
     (text.width() + usize::from(KEYS_BESIDE_MESSAGE) <= usize::from(width)).then_some(text)
 }
 
-/// The keys that fit, each with its column. Those that quit and show the help stay the longest.
+/// The keys that fit, each with its column. Without room for all, other screens have no name; then
+/// keys are dropped, and those that quit and show the help stay the longest.
 pub fn keys(app: &App, width: u16) -> Vec<(u16, FooterKey)> {
     let message = message_beside_keys(app, width);
     let width = width - message.map_or(0, |text| text.width() as u16);
@@ -43,6 +44,13 @@ pub fn keys(app: &App, width: u16) -> Vec<(u16, FooterKey)> {
     let total = |keys: &[FooterKey], gap: u16| -> u16 {
         keys.iter().map(|key| key.width() + gap).sum::<u16>()
     };
+    if total(&keys, 1) + 1 > width {
+        // The keys of this screen are worth more than the names of the others.
+        let current = app.screen().spec.id;
+        let is_other =
+            |key: &&mut FooterKey| matches!(key.action, Action::Show(screen) if screen != current);
+        keys.iter_mut().filter(is_other).for_each(|key| key.word = "");
+    }
     while total(&keys, 1) + 1 > width {
         let Some(rank) = keys.iter().map(|key| key.rank).max() else { break };
         let Some(last) = keys.iter().rposition(|key| key.rank == rank) else { break };
@@ -78,12 +86,24 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         }
         (Action::AwaitPoint, Some(Overlay::Task(_)), _) => (4, key.short),
         (Action::Open, Some(Overlay::Finding(_) | Overlay::Offender(_)), _) => (5, "task"),
+        (Action::Filter, Some(Overlay::Help), _) => (2, "find"),
         (Action::Filter, ..) if app.has_filter() => (5, key.short),
+        (Action::Left, None, _) if app.has_filter() => (6, "sort"),
+        (Action::Reverse, None, _) if app.has_filter() => (8, "reverse"),
+        (Action::SwitchMode, None, _) if app.has_modes() => (4, "mode"),
+        (Action::ChangeHogKind(_), None, _) => (7, "kind"),
         (Action::Freeze, ..) => (6, key.short),
         (Action::Lab(LabCommand::SwitchFlavor), ..) => (7, key.short),
         _ => return None,
     };
-    let label = key.label.split(' ').next().unwrap_or_default();
+    // A key that the footer shows together with the opposite one.
+    let label = match key.action {
+        Action::Left if app.settings.ascii => "h l",
+        Action::Left => "← →",
+        Action::Raise => "+ -",
+        Action::Lab(LabCommand::ShortenHold) => "[ ]",
+        _ => key.label.split(' ').next().unwrap_or_default(),
+    };
     Some(FooterKey { action: key.action, label, word, rank })
 }
 
@@ -91,7 +111,14 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
 fn place(action: Action) -> u8 {
     match action {
         Action::Show(_) => 0,
-        Action::Open | Action::Raise | Action::Lower | Action::Pause | Action::Restart => 1,
+        Action::Open
+        | Action::Left
+        | Action::Raise
+        | Action::Lower
+        | Action::Lab(LabCommand::ShortenHold)
+        | Action::SwitchMode
+        | Action::Pause
+        | Action::Restart => 1,
         Action::Help | Action::Quit => 4,
         Action::Back => 3,
         _ => 2,
@@ -134,6 +161,9 @@ pub fn draw_urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
             let short = " words, or terms such as busy>10% name:conn; Enter applies, Esc clears";
             let text = if long.width() <= usize::from(area.width) { long } else { short };
             (text.to_owned(), theme.dim())
+        }
+        (Prompt::HelpSearch, _) => {
+            (" words to find; Enter keeps the lines, Esc shows all".to_owned(), theme.dim())
         }
         (_, Some(message)) => (format!(" {message}"), theme.title()),
         _ => return false,

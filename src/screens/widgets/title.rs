@@ -6,9 +6,12 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Spans};
+use super::{
+    canvas::{Canvas, Spans},
+    columns::width_of,
+};
 use crate::{
-    app::{App, Prompt},
+    app::{App, Overlay, Prompt},
     model::{Row, field},
     screens::theme::Theme,
     snapshot::FieldId,
@@ -18,9 +21,9 @@ use crate::{
 /// Draws the title, and the filter or the queues to the right of it.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: &Spans) {
     let left = canvas.line(area.x, area.y, area.right(), title) + 2;
-    let mut right = filter(app, canvas.theme);
+    let room = usize::from(area.right().saturating_sub(left));
+    let mut right = filter(app, canvas.theme, room);
     if right.is_empty() {
-        let room = usize::from(area.right().saturating_sub(left));
         right = vec![(queues(app, room), canvas.theme.dim())];
     }
     canvas.line_right(left, area.y, area.right(), &right);
@@ -38,35 +41,76 @@ pub fn sorted_by(theme: Theme, column: &str, descending: bool) -> (String, Style
     (format!("  by {} {mark}", column.to_lowercase()), theme.dim())
 }
 
-fn filter(app: &App, theme: Theme) -> Spans {
-    let text = &app.filter;
-    let is_edited = app.prompt == Prompt::Filter;
-    if !is_edited && (text.is_empty() || app.overlay().is_some()) {
+/// The filter, or the words to find in the help, in `room` columns while they are edited.
+fn filter(app: &App, theme: Theme, room: usize) -> Spans {
+    let is_edited = matches!(app.prompt, Prompt::Filter | Prompt::HelpSearch);
+    let is_help = app.overlay() == Some(&Overlay::Help);
+    let text = if is_help { &app.help_search } else { &app.filter };
+    let is_hidden = app.overlay().is_some() && !is_help;
+    if !is_edited && (text.is_empty() || is_hidden) {
         return Vec::new();
     }
     let style = if is_edited { theme.key() } else { theme.warning() };
-    let at = app.filter_error().map_or(0..0, |error| error.at);
-    let mut spans = vec![
-        (format!(" / {}", &text[..at.start]), style),
-        (text[at.clone()].to_owned(), theme.critical().add_modifier(Modifier::UNDERLINED)),
-        (text[at.end..].to_owned(), style),
-    ];
-    if is_edited {
-        spans.push((theme.glyph("▏", "_").into(), style));
-    } else if app.group().is_none() {
+    let mut spans = vec![(" / ".to_owned(), style)];
+    spans.extend(parts(app, theme, style, room).into_iter().map(|(_, span)| span));
+    if !is_edited && app.group().is_none() {
         // In a group, Esc leaves the group first.
         spans.push(("  Esc clears ".into(), theme.dim()));
     }
     spans
 }
 
-/// Draws what is wrong with the filter below its term, over the line below the title.
-pub fn draw_filter_error(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+/// The visible parts of the filter, each with its first byte. The wrong term and the character at the
+/// cursor have a style of their own.
+fn parts(app: &App, theme: Theme, style: Style, room: usize) -> Vec<(usize, (String, Style))> {
+    let is_edited = matches!(app.prompt, Prompt::Filter | Prompt::HelpSearch);
+    let is_help = app.overlay() == Some(&Overlay::Help);
+    let text = if is_help { &app.help_search } else { &app.filter };
+    let error = app.filter_error().filter(|_| !is_help).map_or(0..0, |error| error.at);
+    let (visible, cursor) = match is_edited {
+        true => (app.editor.visible(room.saturating_sub(4)), Some(app.editor.cursor())),
+        false => (0..text.len(), None),
+    };
+    let after_cursor =
+        cursor.and_then(|cursor| Some(cursor + text[cursor..].chars().next()?.len_utf8()));
+    let mut ends: Vec<usize> = [error.start, error.end, visible.end]
+        .into_iter()
+        .chain(cursor)
+        .chain(after_cursor)
+        .filter(|end| visible.start < *end && *end <= visible.end)
+        .collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let (mut at, mut parts) = (visible.start, Vec::new());
+    for end in ends {
+        let mut of_part = if error.contains(&at) {
+            theme.critical().add_modifier(Modifier::UNDERLINED)
+        } else {
+            style
+        };
+        if cursor == Some(at) {
+            of_part = of_part.add_modifier(Modifier::REVERSED);
+        }
+        parts.push((at, (text[at..end].to_owned(), of_part)));
+        at = end;
+    }
+    if cursor == Some(text.len()) {
+        parts.push((at, (" ".to_owned(), style.add_modifier(Modifier::REVERSED))));
+    }
+    parts
+}
+
+/// Draws what is wrong with the filter below its term, over the line below the title. `title` is the
+/// left part of the title.
+pub fn draw_filter_error(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: &Spans) {
     let Some(error) = app.filter_error().filter(|_| app.prompt == Prompt::Filter) else { return };
     let theme = canvas.theme;
-    let spans = filter(app, theme);
-    let width = |spans: &[(String, Style)]| -> usize { spans.iter().map(|it| it.0.width()).sum() };
-    let to_end = width(&spans) - width(&spans[..1]);
+    let room = usize::from(area.width).saturating_sub(width_of(title) + 2);
+    let parts = parts(app, theme, Style::new(), room);
+    let to_end: usize = (parts.iter())
+        .filter(|(at, _)| *at >= error.at.start)
+        .map(|(_, (text, _))| text.width())
+        .sum();
     let text = format!("{} {} ", theme.glyph("▲", "^"), error.message);
     let column = usize::from(area.width).saturating_sub(to_end.max(text.width())) as u16;
     let x = area.x + column;

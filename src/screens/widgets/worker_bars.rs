@@ -13,7 +13,7 @@ use super::{
     targets,
 };
 use crate::{
-    app::App,
+    app::{App, HitTarget},
     model::{Thresholds, WorkerRow},
     screens::theme::Theme,
     text::{UNAVAILABLE, duration, percent},
@@ -58,6 +58,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             spans.extend(no_busy.map(|reason| (format!("  busy: {reason}"), theme.dim())));
         }
         canvas.line(x, y, x + width, &spans);
+        canvas.on_click(Rect::new(x, y, width, 1), HitTarget::Worker(usize::from(at)));
     }
 }
 
