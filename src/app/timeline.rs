@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, App, cursor::Step};
+use super::{App, cursor::Step};
 use crate::model::{ColumnSpan, Timeline, TimelinePoll, WorkerActivity, column_bounds};
 
 /// The spans that can be shown, in ns.
@@ -173,10 +173,6 @@ impl App {
 
     /// Moves the cursor to the next or the previous poll.
     pub(super) fn step_poll(&mut self, forward: bool, now: Duration) {
-        if self.screen().key(Action::NextPoll).is_none() {
-            self.notify("open screen 4 to step through polls", now);
-            return;
-        }
         let worker = self.timeline_worker();
         self.point(now, |at, timeline| timeline.step(worker, at, forward));
     }
@@ -357,6 +353,14 @@ mod tests {
         stage.app.click(moment(70), stage.now);
         stage.app.release(stage.now);
         assert_eq!((stage.app.timeline.span_ns, cursor_column(&stage)), (MAX_SPAN_NS, Some(70)));
+    }
+
+    #[test]
+    fn n_moves_the_cursor_to_the_start_of_a_poll() {
+        let mut stage = stage();
+        stage.keys(" N");
+        let hog = stage.app.longest_polls()[0].1;
+        assert_eq!(stage.app.timeline.cursor_ns(), Some(hog.began));
     }
 
     #[test]

@@ -49,20 +49,24 @@ fn tokio_console() -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join("tokio-console")).filter(|file| file.is_file()))
 }
 
-/// The polls of a task on a screen: the first number after `nth` words behind the name.
-fn polls(screen: &str, name: &str, nth: usize) -> Option<u64> {
-    let line = screen.lines().find(|line| line.split_whitespace().any(|word| word == name))?;
-    let behind = line.split_whitespace().skip_while(|word| *word != name).skip(1);
-    behind.skip(nth).find_map(|word| word.parse().ok())
+/// The line of a task on a screen.
+fn line<'a>(screen: &'a str, name: &str) -> Option<&'a str> {
+    screen.lines().find(|line| line.split_whitespace().any(|word| word == name))
 }
 
+/// The polls of a task end where their title ends.
 fn polls_in_lab(screen: &str, name: &str) -> Option<u64> {
-    polls(screen, name, 0)
+    const TITLE: &str = " POLLS ";
+    let titles = screen.lines().find(|line| line.contains(TITLE))?;
+    let end = titles.split(TITLE).next()?.chars().count() + TITLE.len() - 1;
+    let start: String = line(screen, name)?.chars().take(end).collect();
+    start.split_whitespace().last()?.replace(',', "").parse().ok()
 }
 
-/// Total, busy, scheduled and idle time precede the polls.
+/// The polls of a task are the first number behind total, busy, scheduled and idle time.
 fn polls_in_console(screen: &str, name: &str) -> Option<u64> {
-    polls(screen, name, 4)
+    let behind = line(screen, name)?.split_whitespace().skip_while(|word| *word != name).skip(1);
+    behind.skip(4).find_map(|word| word.parse().ok())
 }
 
 #[test]
