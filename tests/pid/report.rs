@@ -40,40 +40,51 @@ fn report_has_the_tasks_of_the_program_and_no_value_that_cannot_be_known() {
     assert!(workers[0]["parks"].as_u64().unwrap() > 0);
 }
 
-/// The report on a lab whose worker is blocked by a hog of this kind.
-fn report_on_hog(name: &str, kind: &str, flags: &str) -> Value {
+/// A report on a lab whose worker is blocked by a hog of this kind: the first one with a worker-held
+/// finding that `is_complete`.
+fn report_on_hog(
+    name: &str,
+    kind: &str,
+    flags: &str,
+    is_complete: impl Fn(&Value) -> bool,
+) -> Value {
     let case = Case::new(name);
     let file = |name: &str| case.folder.join(name);
-    // On a screen, `--hog` starts the hog after a baseline, and no time limit ends it. The shell
-    // becomes asynctop, because a process may read its children, whatever Yama allows otherwise.
+    // On a screen the hog comes on by itself, and stays. The shell becomes the observer, because a
+    // process may read those that it has started, whatever Yama allows otherwise.
     let script = format!(
         "cd {} && {{ \"$ASYNCTOP\" lab mixed --hog {kind} < /dev/tty & PID=$!; }}
          until [ -e go ]; do sleep 0.05; done
-         exec \"$ASYNCTOP\" -p $PID --headless --for 9s --format json --fail-on worker-held {flags} \
+         exec \"$ASYNCTOP\" -p $PID --for 24h --format jsonl --fail-on worker-held {flags} \
             > seen 2> errors",
         case.folder.display()
     );
     let mut lab = Terminal::shell(&script);
     lab.wait_for_text("has blocked worker 0");
     fs::write(file("go"), "").unwrap();
-    wait_until("the report is complete", || {
-        let seen = fs::read(file("seen")).unwrap_or_default();
-        serde_json::from_slice::<Value>(&seen).is_ok()
+    let mut complete = None;
+    wait_until("a report has the finding", || {
+        let seen = fs::read_to_string(file("seen")).unwrap_or_default();
+        let whole = seen.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let mut targets = whole.lines().map(only_target);
+        complete = targets.find(|target| worker_held(target).is_some_and(&is_complete));
+        complete.is_some()
     });
+    // The lab ends, and so does its observer.
     lab.keys("q");
     assert_eq!(lab.wait_for_end().exit_code(), 1, "{}", case.read("errors"));
-    only_target(&case.read("seen"))
+    complete.unwrap()
 }
 
-fn worker_held(target: &Value) -> &Value {
-    let findings = target["findings"].as_array().unwrap();
-    findings.iter().find(|finding| finding["rule"] == "worker-held").unwrap()
+fn worker_held(target: &Value) -> Option<&Value> {
+    let mut findings = target["findings"].as_array().unwrap().iter();
+    findings.find(|finding| finding["rule"] == "worker-held")
 }
 
 #[test]
 fn a_task_that_computes_is_stopped_once_for_its_line_unless_that_is_forbidden() {
-    let target = report_on_hog("computes", "spin", "");
-    let finding = worker_held(&target);
+    let target = report_on_hog("computes", "spin", "", |finding| finding["blocked_at"].is_string());
+    let finding = worker_held(&target).unwrap();
     assert_eq!(finding["subject"], "hog::run", "{finding}");
     let causes = ["computing", "runnable, but waiting for a CPU"];
     assert!(causes.contains(&finding["cause"].as_str().unwrap()), "{finding}");
@@ -81,8 +92,8 @@ fn a_task_that_computes_is_stopped_once_for_its_line_unless_that_is_forbidden() 
     let accuracy = target["accuracy"]["impact"].as_str().unwrap();
     assert!(accuracy.contains("is stopped once"), "{accuracy}");
 
-    let target = report_on_hog("computes-on", "spin", "--no-stop");
-    let finding = worker_held(&target);
+    let target = report_on_hog("computes-on", "spin", "--no-stop", |_| true);
+    let finding = worker_held(&target).unwrap();
     assert_eq!((&finding["subject"], &finding["blocked_at"]), (&"hog::run".into(), &Value::Null));
     let accuracy = target["accuracy"]["impact"].as_str().unwrap();
     assert!(accuracy.contains("nothing is stopped (--no-stop)"), "{accuracy}");
@@ -90,8 +101,10 @@ fn a_task_that_computes_is_stopped_once_for_its_line_unless_that_is_forbidden() 
 
 #[test]
 fn a_task_that_blocks_the_worker_is_found_with_the_line_and_fails_a_gate() {
-    let target = report_on_hog("blocked", "block", "");
-    let finding = worker_held(&target);
+    let target = report_on_hog("blocked", "block", "", |finding| {
+        finding["blocked_at"].is_string() && finding["affected_tasks"].as_u64() > Some(0)
+    });
+    let finding = worker_held(&target).unwrap();
     assert_eq!(finding["subject"], "hog::run", "{finding}");
     assert_eq!(finding["cause"], "sleeping in clock_nanosleep", "{finding}");
     assert!(finding["blocked_at"].as_str().unwrap().contains("hog/mod.rs:"), "{finding}");
