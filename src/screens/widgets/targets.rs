@@ -130,12 +130,15 @@ pub fn draw_waiting(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
     let theme = canvas.theme;
     let width = usize::from(area.width).saturating_sub(2);
     let mut lines: Vec<(String, Style)> = Vec::new();
+    // A process of this machine needs no preparation.
+    let is_process = |target: &Target| target.description.process_id.is_some();
+    let instructions = if targets.clone().all(is_process) { "" } else { INSTRUCTIONS };
     for target in targets {
         let text = format!("waiting for {}: {}", target.description.name, target.status());
         lines.extend(wrap(&text, width).into_iter().map(|line| (line, theme.title())));
     }
     lines.push((String::new(), Style::new()));
-    for text in INSTRUCTIONS.lines() {
+    for text in instructions.lines() {
         // Commands to copy are not wrapped.
         let wrapped = match text.starts_with(' ') || text.width() <= width {
             true => vec![text.to_owned()],

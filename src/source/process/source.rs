@@ -51,7 +51,8 @@ impl RuntimeSource {
     /// Samples the next runtime of the program that is not a target.
     pub(super) fn new(observed: Arc<Observed>) -> Self {
         let number = observed.add_target();
-        let description = Description::new(observed.name(number));
+        let mut description = Description::new(observed.name(number));
+        description.process_id = observed.pid();
         let mut target = Target::empty(description.into(), nanos(observed.now()));
         (target.epoch, target.connection) = (0, Connection::Connecting);
         RuntimeSource {
