@@ -20,7 +20,7 @@ use asynctop::{
         environment::{color_depth, is_ascii_locale, is_dumb_terminal, no_color},
     },
     comparison,
-    config::{self, Config},
+    config::{self, Config, InForce},
     dashboard,
     gate::Gate,
     headless::{self, Plan},
@@ -98,7 +98,9 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         Request::Dump(args) => dump(&args),
         Request::Compare(args) => run_compare(&args),
         Request::Customers(args) => Ok(asynctop_lab::run_customers(args.at, args.every)?),
-        Request::Config => print(config::template().as_bytes()),
+        Request::Config => {
+            print(config::describe(&InForce::load(no_color(), is_ascii_locale())).as_bytes())
+        }
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),
         Request::Completions(shell) => print(&cli::completions(shell)),

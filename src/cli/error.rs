@@ -1,8 +1,12 @@
 //! Errors of the command line, in one sentence.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    CommandFactory,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
-use crate::text::{excerpt, sanitize};
+use super::Cli;
+use crate::text::{closest_match, excerpt, sanitize};
 
 /// A command line that is not a [`Request`](super::Request).
 #[derive(Debug)]
@@ -45,6 +49,15 @@ fn sentence(error: &clap::Error) -> String {
             [] => {}
             [one] => sentence += &format!("; a similar {noun} exists: '{one}'"),
             several => sentence += &format!("; similar {noun}s exist: {}", several.join(", ")),
+        }
+    }
+    // Transposed letters: clap compares names by another measure, which a short name fails.
+    if error.kind() == ErrorKind::InvalidSubcommand && !sentence.contains(';') {
+        let given = texts(error, ContextKind::InvalidSubcommand).concat();
+        let command = Cli::command();
+        let names = command.get_subcommands().filter(|command| !command.is_hide_set());
+        if let Some(name) = closest_match(&given, names.map(|command| command.get_name())) {
+            sentence += &format!("; a similar subcommand exists: '{name}'");
         }
     }
     let valid = [texts(error, ContextKind::ValidValue), texts(error, ContextKind::ValidSubcommand)];
@@ -118,6 +131,7 @@ mod tests {
                 &["scenarioz"],
                 "unrecognized subcommand 'scenarioz'; a similar subcommand exists: 'scenarios'",
             ),
+            (&["lba"], "unrecognized subcommand 'lba'; a similar subcommand exists: 'lab'"),
             (
                 &["--for"],
                 "a value is required for '--for <DURATION>' but none was supplied; \

@@ -3,6 +3,7 @@
 //! The file is parsed into the types of the command line, so that both have the same meaning.
 //! Precedence: the command line, the environment, the file.
 
+mod in_force;
 mod keys;
 
 use std::{
@@ -20,6 +21,7 @@ use crate::{
     gate::SetThreshold,
     model::{RULES, Rule},
 };
+pub use in_force::InForce;
 use keys::{KEYS, Key};
 
 /// The tables with keys, and their prefixes in errors.
@@ -147,6 +149,15 @@ fn quoted(text: &str) -> String {
 
 /// The template of a configuration: every key with its description, commented out.
 pub fn template() -> String {
+    write_template(None)
+}
+
+/// The template of a configuration, with the value that is in force for each key.
+pub fn describe(in_force: &InForce) -> String {
+    write_template(Some(in_force))
+}
+
+fn write_template(in_force: Option<&InForce>) -> String {
     let mut text = String::from(
         "# Configuration of asynctop: the file given with --config, else\n\
          # $XDG_CONFIG_HOME/asynctop/config.toml, else ~/.config/asynctop/config.toml.\n\
@@ -154,25 +165,34 @@ pub fn template() -> String {
          # Remove the # at the start of a line to set a key.\n",
     );
     let keys = |table: Option<&'static str>| KEYS.iter().filter(move |key| key.table == table);
-    keys(None).for_each(|key| write_key(&mut text, key));
+    if let Some(error) = in_force.and_then(|in_force| in_force.error.as_ref()) {
+        let line = error.replace('\n', " ");
+        text.push_str(&format!("# The file is invalid, so asynctop does not start: {line}\n"));
+    }
+    let value = |table: Option<&str>, name: &str| match in_force {
+        Some(in_force) => format!("# In force: {}\n", in_force.of(table, name)),
+        None => String::new(),
+    };
+    let line = |key: &Key| value(key.table, key.name);
+    keys(None).for_each(|key| write_key(&mut text, key, &line(key)));
     for (table, _) in TABLES {
         text.push_str(&format!("\n[{table}]\n"));
-        keys(Some(table)).for_each(|key| write_key(&mut text, key));
+        keys(Some(table)).for_each(|key| write_key(&mut text, key, &line(key)));
     }
     text.push_str("\n# Threshold at which each rule fires; \"off\" disables it.\n[thresholds]\n");
     for Rule { name, meaning, measure, unit, default, .. } in RULES {
-        let value = quoted(&unit.write(*default));
-        text.push_str(&format!("\n# {meaning}\n# ({measure})\n# {name} = {value}\n"));
+        let (default, in_force) = (quoted(&unit.write(*default)), value(Some("thresholds"), name));
+        text.push_str(&format!("\n# {meaning}\n# ({measure})\n{in_force}# {name} = {default}\n"));
     }
     text
 }
 
-fn write_key(text: &mut String, key: &Key) {
+fn write_key(text: &mut String, key: &Key, in_force: &str) {
     text.push('\n');
     for line in key.about.lines() {
         text.push_str(&format!("# {line}\n"));
     }
-    text.push_str(&format!("# {} = {}\n", key.name, key.example));
+    text.push_str(&format!("{in_force}# {} = {}\n", key.name, key.example));
 }
 
 #[cfg(test)]
