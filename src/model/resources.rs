@@ -1,6 +1,6 @@
 //! The list of resources, with the tasks that wait for them.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use super::{Query, TargetModel, fields};
 use crate::snapshot::{ResourceKey, ResourceStats, Resources, Target};
@@ -39,6 +39,16 @@ fn rows(target: &Target) -> Vec<ResourceRow> {
     }
     rows.retain(|row| !(all[row.at].is_internal && all[row.at].parent.is_some()));
     rows
+}
+
+impl TargetModel {
+    /// The resources for which tasks wait, those with most waiting tasks first.
+    pub fn contended_resources(&self) -> Vec<ResourceRow> {
+        let mut rows = rows(self.target());
+        rows.retain(|row| !row.waiters.is_empty());
+        rows.sort_by_key(|row| Reverse((row.waiters.len(), row.longest_ns)));
+        rows
+    }
 }
 
 /// The resources of all targets that the query asks for, in its order; ties in the order of their

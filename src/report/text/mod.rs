@@ -43,6 +43,7 @@ fn write_target(model: &TargetModel, summary: &Summary, out: &mut impl Write) ->
     workers(model, &target.description, out)?;
     groups(model, out)?;
     tasks(model, out)?;
+    resources(model, out)?;
     unavailable(target, out)
 }
 
@@ -231,6 +232,19 @@ fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         "stage",
     ];
     let rows: Vec<_> = model.tasks(&Query::default()).collect();
+    writeln!(out)?;
+    table::write_fields(&NAMES, model, rows.iter().take(TOP), out)?;
+    table::write_omitted(rows.len(), TOP, out)
+}
+
+/// The resources for which tasks wait; nothing if there are none.
+fn resources(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
+    const NAMES: [Column; 6] =
+        ["type_name", "waiters", "longest_ns", "holder", "state", "location"];
+    let rows = model.contended_resources();
+    if rows.is_empty() {
+        return Ok(());
+    }
     writeln!(out)?;
     table::write_fields(&NAMES, model, rows.iter().take(TOP), out)?;
     table::write_omitted(rows.len(), TOP, out)
