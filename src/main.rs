@@ -2,12 +2,11 @@
 
 use std::{
     env,
-    ffi::OsString,
     io::{self, BufWriter, ErrorKind, IsTerminal, Write},
-    path::Path,
     process::ExitCode,
-    sync::Arc,
 };
+#[cfg(feature = "pid")]
+use std::{ffi::OsString, path::Path, sync::Arc};
 
 use anyhow::anyhow;
 #[cfg(any(feature = "attach", feature = "pid"))]
@@ -23,13 +22,13 @@ use asynctop::{
     config::{self, Config, InForce},
     dashboard,
     gate::Gate,
-    headless::{self, Plan},
-    signals,
+    headless, signals,
     source::{Source, lab},
 };
 #[cfg(feature = "pid")]
 use asynctop::{
     cli::{DumpArgs, PsArgs, ReadArgs},
+    headless::Plan,
     inspect,
     launch::Launched,
     source::process,

@@ -87,6 +87,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "a process has one command")]
 enum Command {
     /// Run the lab: workloads on a Tokio runtime in this process, and a hog
     #[command(after_help = EXAMPLES)]
@@ -147,6 +148,7 @@ enum Command {
 
 /// A valid command line.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a process has one request")]
 pub enum Request {
     /// Run the lab.
     Lab {

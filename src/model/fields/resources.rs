@@ -40,7 +40,7 @@ static FIELDS: &[ResourceField] = &[
         .ordered_by(|_, r| ((r.waiters.len() as u64) << 40) + (r.longest_ns / 1_000_000).min((1 << 40) - 1)),
     ResourceField::new("longest_ns", "LONGEST", "longest time that a task has waited", Duration, |_, r| Some(r.longest_ns).filter(|_| !r.waiters.is_empty()).into())
         .shown(3, 7, 7, 7),
-    ResourceField::new("holder", "HELD BY", "task that holds the lock", Text, holder)
+    ResourceField::new("holder", "ACQUIRED BY", "task that acquired it last, and probably holds it", Text, holder)
         .shown(4, 12, 12, 20),
     ResourceField::new("state", "STATE", "state that Tokio reports", Text, |t, r| text(stats(t, r), |it| &it.state))
         .shown(5, 12, 18, 48),

@@ -23,7 +23,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
     let kind = format!("  {}  resource {}", resource.kind, resource.id);
     let holder = match (resource.holder, resource.is_taken) {
         (Some(task), _) => {
-            Some(format!("{}, the last task to acquire it", task_name(target, task)))
+            Some(format!("{}, which probably holds it", task_name(target, task)))
         }
         (None, Some(true)) => Some("unknown: acquired before the connection".to_owned()),
         (None, Some(false)) => Some("no task".to_owned()),
@@ -41,7 +41,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
         )],
     ];
     if let Some(holder) = holder {
-        lines.push(vec![(" held by ".to_owned(), theme.dim()), (holder, Style::new())]);
+        lines.push(vec![(" acquired by ".to_owned(), theme.dim()), (holder, Style::new())]);
     }
     if let Some(parent) = resource.parent.and_then(|parent| resources.resource(parent)) {
         let text = format!(" part of {} {}", parent.type_name, parent.id);
@@ -121,7 +121,7 @@ fn wait(target: &Target, resources: &Resources, op: &AsyncOpStats) -> String {
             text += &format!(" ({})", resource.state);
         }
         if let Some(holder) = resource.holder {
-            text += &format!(", held by {}", task_name(target, holder));
+            text += &format!(", acquired by {}", task_name(target, holder));
         }
     }
     text

@@ -2,7 +2,7 @@
 //! holds it. Below or beside the list, the operations on the selected one.
 //!
 //! ```text
-//!  RESOURCE  WAITERS▼ LONGEST HELD BY  STATE         CREATED AT
+//!  RESOURCE  WAITERS▼ LONGEST ACQUIRED BY STATE      CREATED AT
 //!  Mutex            5   4.00s conn-2   locked=true   src/main.rs:7
 //!        waiting: conn-3, conn-7, conn-8 and 2 more
 //!  Sleep            0       – –        duration=1s   src/main.rs:9
