@@ -22,10 +22,10 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
     let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let kind = format!("  {}  resource {}", resource.kind, resource.id);
     let holder = match (resource.holder, resource.is_taken) {
-        (Some(task), _) => {
-            Some(format!("{}, which probably holds it", task_name(target, task)))
+        (Some(task), _) => Some(format!("{}, which probably holds it", task_name(target, task))),
+        (None, Some(true)) => {
+            Some("unknown: acquired before the connection, or by try_lock".to_owned())
         }
-        (None, Some(true)) => Some("unknown: acquired before the connection".to_owned()),
         (None, Some(false)) => Some("no task".to_owned()),
         (None, None) => None,
     };
