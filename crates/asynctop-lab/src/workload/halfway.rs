@@ -13,9 +13,9 @@ use crate::{metrics::Count, spawner::Spawner};
 
 pub(super) static KIND: WorkloadKind = WorkloadKind {
     name: "halfway",
-    about: "tasks that await a download of four steps, but lose patience and drop it",
+    about: "tasks that await a download of four steps, and drop it after a timeout",
     unit: None,
-    params: &[&STEP, &PATIENCE, &REST],
+    params: &[&STEP, &TIMEOUT, &REST],
     max_tasks: two_each,
     open,
 };
@@ -26,8 +26,8 @@ static STEP: Param = Param {
     param_type: ParamType::Duration { default: millis(200), min: millis(1), max: secs(60) },
 };
 
-static PATIENCE: Param = Param {
-    name: "patience",
+static TIMEOUT: Param = Param {
+    name: "timeout",
     about: "the time after which the download is dropped",
     param_type: ParamType::Duration { default: millis(500), min: millis(1), max: secs(3600) },
 };
@@ -47,7 +47,7 @@ struct Halfway {
 #[derive(Clone, Copy)]
 struct Times {
     step: Duration,
-    patience: Duration,
+    limit: Duration,
     rest: Duration,
 }
 
@@ -59,8 +59,8 @@ struct Counts {
 }
 
 fn open(Context { spawner, metrics, params, .. }: Context) -> io::Result<Box<dyn Workload>> {
-    let (step, patience) = (params.duration(&STEP), params.duration(&PATIENCE));
-    let times = Times { step, patience, rest: params.duration(&REST) };
+    let (step, limit) = (params.duration(&STEP), params.duration(&TIMEOUT));
+    let times = Times { step, limit, rest: params.duration(&REST) };
     let counts = Counts {
         started: metrics.count("begun"),
         dropped: metrics.count("dropped half way"),
@@ -83,9 +83,9 @@ async fn impatient(number: usize, spawner: Spawner, times: Times, counts: Counts
         let download = spawner.instrument(&format!("download-{number}"), download);
         counts.started.add(1);
         // When the time is over, timeout drops its future.
-        if timeout(times.patience, download).await.is_err() {
+        if timeout(times.limit, download).await.is_err() {
             counts.dropped.add(1);
-            stage("lost patience and dropped the download");
+            stage("dropped the download after the timeout");
         }
         sleep(times.rest).await;
     }

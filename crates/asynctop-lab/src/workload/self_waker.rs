@@ -21,7 +21,7 @@ pub(super) static KIND: WorkloadKind = WorkloadKind {
 };
 
 static CHECK: Param = Param {
-    name: "look",
+    name: "check",
     about: "how long each check takes",
     param_type: ParamType::Duration { default: micros(5), min: micros(0), max: secs(60) },
 };
