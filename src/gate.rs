@@ -2,7 +2,10 @@
 
 use std::{io, str::FromStr, sync::Arc};
 
-use crate::model::{Finding, FindingId, Model, RuleId, Severity, TargetModel, Thresholds};
+use crate::{
+    model::{Finding, FindingId, Model, RULES, Rule, RuleId, Severity, TargetModel, Thresholds},
+    snapshot::Description,
+};
 
 /// A condition that fails a run: `RULE`, `RULE=VALUE` or `any`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,27 @@ pub enum FailOn {
     Any,
     /// A finding of this rule, at this threshold if one is given.
     Rule(RuleId, Option<u64>),
+}
+
+impl FailOn {
+    /// Why no finding of a target with this description can meet the condition; `None` if one can.
+    /// A rule that lacks a field is replaced by one that implies it, from that one's threshold on.
+    pub fn unsupported(
+        &self,
+        description: &Description,
+        thresholds: &Thresholds,
+    ) -> Option<String> {
+        let FailOn::Rule(id, value) = self else { return None };
+        let is_replaced_by = |other: &&Rule| {
+            let from = thresholds.get(other.id).filter(|_| other.implies.contains(id));
+            other.missing_field(description).is_none()
+                && from.is_some_and(|from| value.is_some_and(|value| value >= from))
+        };
+        let field = id.rule().missing_field(description)?;
+        let reason = description.reason(field)?;
+        let is_replaced = RULES.iter().copied().any(|other| is_replaced_by(&other));
+        (!is_replaced).then(|| format!("it needs `{}`: {reason}", field.path()))
+    }
 }
 
 impl FromStr for FailOn {

@@ -354,15 +354,11 @@ fn attach_problem(targets: &Targets, watch: &WatchArgs) -> Option<String> {
         return None;
     }
     let description = attach::describe("attach");
-    let unavailable = watch.fail_on.iter().find_map(|fail_on| match fail_on {
-        FailOn::Rule(id, _) => {
-            let rule = id.rule();
-            Some((rule.name, rule.unavailable(&description)?))
-        }
-        FailOn::Any => None,
-    });
-    let (name, reason) = unavailable?;
-    Some(format!("{name} can never fire here: {reason}; leave it out"))
+    watch.fail_on.iter().find_map(|fail_on| {
+        let FailOn::Rule(id, _) = fail_on else { return None };
+        let reason = fail_on.unsupported(&description, &crate::model::Thresholds::default())?;
+        Some(format!("{id} can never fire here: {reason}; leave it out"))
+    })
 }
 
 /// Sanitizes an error for the terminal and limits its length, because it may quote input.

@@ -39,11 +39,12 @@ impl Run<'_> {
     pub(super) fn unsupported_rule(&self) -> Option<HeadlessError> {
         self.plan.fail_on.iter().find_map(|fail_on| {
             let FailOn::Rule(id, _) = fail_on else { return None };
-            let rule = id.rule();
             let targets = self.model.targets().iter();
-            let reasons = targets.map(|model| rule.unavailable(&model.target().description));
-            let reason = reasons.collect::<Option<Vec<_>>>()?.first().copied()?;
-            Some(HeadlessError::UnsupportedRule { rule: rule.name, reason: reason.to_owned() })
+            let reasons = targets.map(|model| {
+                fail_on.unsupported(&model.target().description, &self.plan.thresholds)
+            });
+            let reason = reasons.collect::<Option<Vec<_>>>()?.into_iter().next()?;
+            Some(HeadlessError::UnsupportedRule { rule: id.rule().name, reason })
         })
     }
 

@@ -58,9 +58,14 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The first required field that a target lacks; `None` if it has all of them.
+    pub fn missing_field(&self, description: &Description) -> Option<FieldId> {
+        self.needs.iter().copied().find(|field| description.reason(*field).is_some())
+    }
+
     /// The reason why a target lacks a required field; `None` if it has all of them.
     pub fn unavailable<'a>(&self, description: &'a Description) -> Option<&'a str> {
-        self.needs.iter().find_map(|field| description.reason(*field))
+        description.reason(self.missing_field(description)?)
     }
 
     /// A candidate of this rule.

@@ -253,6 +253,12 @@ impl Process {
             local.iter().map(|task| (task.scheduler, task.owner)).collect();
         sets.sort_unstable();
         sets.dedup();
+        // A copy of a blocking task on a stack that was not recognized has other words there.
+        sets.retain(|&(scheduler, owner)| {
+            let set = Runtime::recognize(&self.identity, &self.vtables, scheduler);
+            set.is_some_and(|set| set.owner == Some(owner))
+        });
+        local.retain(|task| sets.binary_search(&(task.scheduler, task.owner)).is_ok());
         for (scheduler, owner) in sets {
             let index = found.runtimes.len();
             found.index.insert(scheduler, index);

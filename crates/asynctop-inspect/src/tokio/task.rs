@@ -117,6 +117,8 @@ pub struct RawTask {
     pub spawn_location: Option<u64>,
 }
 
+/// More tasks than a process can have spawned: ids are counted from 1.
+const MAX_ID: u64 = 1 << 44;
 /// Offset of the vtable in the header.
 pub(crate) const VTABLE_AT: usize = 16;
 /// Largest distance from a header to its id that is read at once.
@@ -142,7 +144,8 @@ impl RawTask {
                 None => None,
             },
         };
-        let plausible = task.state.is_plausible() && task.id != 0 && task.owner < 1 << 32;
+        let is_id = (1..MAX_ID).contains(&task.id);
+        let plausible = task.state.is_plausible() && is_id && task.owner < 1 << 32;
         plausible.then_some(task)
     }
 

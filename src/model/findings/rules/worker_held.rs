@@ -10,7 +10,7 @@ use crate::model::findings::{
 };
 use crate::{
     model::LongPollEntry,
-    snapshot::{PollKind, State, Target},
+    snapshot::{FieldId, PollKind, State, Target},
     text::{duration, plural},
 };
 
@@ -104,10 +104,12 @@ fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
     if poll.has_ended() {
         return past_sentence(ctx, poll);
     }
-    let delayed = match delayed {
-        0 => "no task delayed".to_owned(),
-        1 => "1 task delayed".to_owned(),
-        n => format!("{} delayed", plural(n as u64, "task")),
+    let impact = poll.evidence.and_then(|evidence| evidence.impact.as_ref());
+    let delayed = match (delayed, impact.map_or(0, |impact| impact.tasks)) {
+        _ if !ctx.target.description.has(FieldId::Scheduled) => String::new(),
+        (0, 0) => "; no task delayed".to_owned(),
+        (0, n) => format!("; {} delayed so far", plural(n as u64, "task")),
+        (n, _) => format!("; {} delayed", plural(n as u64, "task")),
     };
     // The only worker also polls timers and sockets: tasks that wait for these are not even woken.
     let consequence = match ctx.target.workers.len() {
@@ -120,7 +122,7 @@ fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
         1 if idle > 0 => format!(", which {} may wait for", plural(idle as u64, "idle task")),
         _ => String::new(),
     };
-    format!("{} has {}; {delayed}{consequence}{stalled}", ctx.name(poll.task), blocked(poll))
+    format!("{} has {}{delayed}{consequence}{stalled}", ctx.name(poll.task), blocked(poll))
 }
 
 /// The sentence after the end of the poll, when it delays no task.
