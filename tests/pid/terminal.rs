@@ -18,7 +18,7 @@ fn every_screen_shows_the_program_or_the_reason() {
         ("5", "No rule has fired"),
         ("6", "no lab: this target is another program"),
         ("7", "only console-subscriber, in the program"),
-        ("?", "Findings"),
+        ("?", "On all screens"),
     ] {
         terminal.keys(key);
         terminal.wait_for_text(text);
