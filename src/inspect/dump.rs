@@ -38,7 +38,9 @@ pub fn dump(
         write(&inspection, all, format, out)?;
         return Ok(out.flush()?);
     };
-    let mut out = BufWriter::new(private_file::create(path)?);
+    // An error of this file, not of stdout.
+    let file = private_file::create(path).map_err(|error| anyhow!("{error}"))?;
+    let mut out = BufWriter::new(file);
     let written = write(&inspection, all, format, &mut out).and_then(|()| out.flush());
     written.map_err(|error| anyhow!("cannot write {}: {error}; check the disk", path.display()))
 }
