@@ -52,7 +52,8 @@ pub enum Rows<'a> {
     Resources(&'a [ResourceRow]),
 }
 
-/// Writes a line of names and one line for each row, in the same form as [`write`]. Lists are JSON.
+/// Writes a line of names and one line for each row, in the same form as [`write()`]. Lists are
+/// JSON.
 ///
 /// # Errors
 /// If `out` cannot be written.
