@@ -17,6 +17,9 @@ pub const ENDED_TASK_NS: i64 = 30_000_000_000;
 pub const RESOURCES: usize = 100_000;
 /// Long polls between two samples.
 pub const LONG_POLLS: usize = 4_096;
+/// Hand-overs of workers in one update; each is compared with the polls of all tasks. Code that hands
+/// over a worker does it again, so those beyond are found in a later update.
+pub const HAND_OVERS: usize = 256;
 /// Metadata of spans and events.
 pub const METADATA: usize = 20_000;
 /// Tasks that are referenced but were never announced.

@@ -8,7 +8,7 @@ use super::{
     Address,
     client::{self, Client, ClientState, Clock},
     connection::ConnectionState,
-    state::{EndedPoll, Program, is_worker},
+    state::{EndedPoll, HarmlessPoll, Program, is_worker},
 };
 use crate::{
     snapshot::{
@@ -99,8 +99,7 @@ pub struct AttachSource {
     long_polls: VecDeque<Arc<LongPoll>>,
     revision: u64,
     epoch: u32,
-    /// The resources in the latest update, with the process and the number of the update.
-    resources: Option<((u32, u64), Arc<Resources>)>,
+    latest: Latest,
     /// The connections end when the last source is dropped.
     _connections: Arc<oneshot::Sender<()>>,
 }
@@ -126,7 +125,7 @@ pub fn connect(addresses: &[Address]) -> io::Result<Vec<AttachSource>> {
             long_polls: VecDeque::new(),
             revision: 0,
             epoch: 0,
-            resources: None,
+            latest: Latest::default(),
             _connections: Arc::clone(&stop),
         });
     }
@@ -181,14 +180,12 @@ impl Source for AttachSource {
         let ClientState { program, connection, details } = &mut *self.client.lock();
         let new = program.take_long_polls();
         let mut sample = sample(program, connection, now);
-        // Resources change only with an update.
         let update = (program.process(), program.updates());
-        let (_, resources) = self
-            .resources
-            .take_if(|(cached, _)| *cached == update)
-            .unwrap_or_else(|| (update, Arc::new(program.all_resources())));
-        self.resources = Some((update, Arc::clone(&resources)));
-        sample.resources = Some(resources);
+        if self.latest.update != update {
+            self.revision += 1;
+            self.latest = Latest::new(program, update, &sample, self.revision);
+        }
+        sample.resources = Some(Arc::clone(&self.latest.resources));
         sample.id = self.id;
         if self.epoch != sample.epoch {
             self.long_polls.clear();
@@ -208,13 +205,7 @@ impl Source for AttachSource {
             self.long_polls.pop_front();
         }
         sample.long_polls = self.long_polls.iter().cloned().collect();
-        for (key, began_ns, reason) in program.harmless_polls() {
-            let Some(task) = sample.task(key) else { continue };
-            self.revision += 1;
-            let length_ns = task.time_in_state_ns(sample.taken_ns);
-            let poll = harmless(key, began_ns, length_ns, reason);
-            sample.long_polls.push(Arc::new(LongPoll { revision: self.revision, ..poll }));
-        }
+        sample.long_polls.extend(self.latest.harmless_polls.iter().cloned());
         if let (Some(key), Some((id, details))) = (task, details)
             && program.protocol_id(key) == Some(*id)
         {
@@ -267,14 +258,37 @@ fn sample(program: &Program, connection: &ConnectionState, now: i64) -> Target {
     }
 }
 
+/// The parts of a sample that change only with an update.
+#[derive(Default)]
+struct Latest {
+    /// The process, and the number of the update.
+    update: (u32, u64),
+    resources: Arc<Resources>,
+    harmless_polls: Vec<Arc<LongPoll>>,
+}
+
+impl Latest {
+    fn new(program: &Program, update: (u32, u64), sample: &Target, revision: u64) -> Latest {
+        let harmless = |poll: &HarmlessPoll| {
+            let length_ns = sample.task(poll.task)?.time_in_state_ns(sample.taken_ns);
+            Some(Arc::new(LongPoll { revision, ..harmless(poll, length_ns) }))
+        };
+        Latest {
+            update,
+            resources: program.all_resources().into(),
+            harmless_polls: program.harmless_polls().iter().filter_map(harmless).collect(),
+        }
+    }
+}
+
 /// A running poll that does not block its worker itself.
-fn harmless(task: u64, began_ns: u64, length_ns: u64, reason: &'static str) -> LongPoll {
+fn harmless(poll: &HarmlessPoll, length_ns: u64) -> LongPoll {
     LongPoll {
         is_ended: false,
-        cause: Cause::Unknown(reason.into()),
+        cause: Cause::Unknown(poll.reason.into()),
         no_stack: Some(NOT_TRANSMITTED.into()),
         net_ns: Some(0),
-        ..LongPoll::computing(task, began_ns, length_ns)
+        ..LongPoll::computing(poll.task, poll.began_ns, length_ns)
     }
 }
 

@@ -10,10 +10,21 @@
 use std::sync::Arc;
 
 use super::{EndedPoll, Program, Table, TableEntry, Task};
-use crate::snapshot::TaskKind;
+use crate::{snapshot::TaskKind, source::attach::clock::Moment};
+
+/// A running poll that does not block its worker itself, as far as is known.
+#[derive(Clone, Copy, Debug)]
+pub struct HarmlessPoll {
+    /// The task's key.
+    pub task: u64,
+    /// Start of the poll, on the local clock.
+    pub began_ns: u64,
+    pub reason: &'static str,
+}
 
 impl Program {
-    /// Attributes the hand-overs of this update, and releases the polls that can be judged.
+    /// Attributes the hand-overs of this update, releases the polls that can be judged, and lists
+    /// the running polls that are harmless.
     pub(super) fn settle_polls(&mut self) {
         let mut polls = std::mem::take(&mut self.pending_polls);
         for at in std::mem::take(&mut self.hand_overs) {
@@ -28,15 +39,31 @@ impl Program {
                 self.uses_block_in_place.insert(Arc::clone(&task.meta.location));
             }
         }
+        let local = LocalPolls::new(&self.tasks);
         let blocks_worker = |poll: &EndedPoll| {
             let task = self.tasks.by_key(poll.task);
             task.is_none_or(|task| {
                 !self.uses_block_in_place.contains(&task.meta.location)
-                    && (poll.is_lower_bound || !runs_local_poll(&self.tasks, task))
+                    && (poll.is_lower_bound || !local.fill_poll_of(task))
             })
         };
         polls.retain(blocks_worker);
         self.new_polls.retain(blocks_worker);
+        let reason = |task: &Task| match () {
+            () if self.uses_block_in_place.contains(&task.meta.location) => {
+                Some("possibly in block_in_place, which its code uses")
+            }
+            () if local.fill_poll_of(task) => Some("polling a task of its LocalSet"),
+            () if self.has_workers && task.has_changed_in(self.updates) => {
+                Some("judged with the next update, which may report block_in_place")
+            }
+            () => None,
+        };
+        let harmless = self.tasks.iter().filter_map(|task| {
+            let began_ns = task.running_poll()?;
+            Some(HarmlessPoll { task: task.key(), began_ns, reason: reason(task)? })
+        });
+        self.harmless_polls = harmless.collect();
         match self.has_workers {
             true => self.pending_polls.append(&mut self.new_polls),
             false => polls.append(&mut self.new_polls),
@@ -44,29 +71,32 @@ impl Program {
         self.long_polls.append(&mut polls);
     }
 
-    /// The running polls that do not block their worker themselves, as far as is known: key of the
-    /// task, start on the local clock, and the reason.
-    pub fn harmless_polls(&self) -> impl Iterator<Item = (u64, u64, &'static str)> {
-        self.tasks.iter().filter_map(|task| {
-            let began = task.running_poll()?;
-            let reason = match () {
-                () if self.uses_block_in_place.contains(&task.meta.location) => {
-                    "possibly in block_in_place, which its code uses"
-                }
-                () if runs_local_poll(&self.tasks, task) => "polling a task of its LocalSet",
-                () if self.has_workers && task.has_changed_in(self.updates) => {
-                    "judged with the next update, which may report block_in_place"
-                }
-                () => return None,
-            };
-            Some((task.key(), began, reason))
-        })
+    /// The running polls that do not block their worker themselves.
+    pub fn harmless_polls(&self) -> &[HarmlessPoll] {
+        &self.harmless_polls
     }
 }
 
-/// Whether the latest poll of a `block_on` consists mostly of the poll of a task on its `LocalSet`.
-fn runs_local_poll(tasks: &Table<Task>, block_on: &Task) -> bool {
-    let is_inside =
-        |task: &Task| task.meta.kind == TaskKind::Local && block_on.consists_of_poll_of(task);
-    block_on.meta.kind == TaskKind::BlockOn && tasks.iter().any(is_inside)
+/// The polls of tasks on a `LocalSet`, which are inside polls of a `block_on`.
+struct LocalPolls<'a> {
+    tasks: Vec<&'a Task>,
+    /// The latest start of a running poll.
+    latest_running: Option<Moment>,
+}
+
+impl<'a> LocalPolls<'a> {
+    fn new(tasks: &'a Table<Task>) -> Self {
+        let tasks: Vec<_> = tasks.iter().filter(|task| task.meta.kind == TaskKind::Local).collect();
+        let latest_running = tasks.iter().filter_map(|task| task.running_since()).max();
+        LocalPolls { tasks, latest_running }
+    }
+
+    /// Whether the latest poll of a `block_on` consists mostly of one of them.
+    fn fill_poll_of(&self, block_on: &Task) -> bool {
+        block_on.meta.kind == TaskKind::BlockOn
+            && match block_on.running_since() {
+                Some(since) => self.latest_running.is_some_and(|latest| latest >= since),
+                None => self.tasks.iter().any(|task| block_on.consisted_of_poll_of(task)),
+            }
+    }
 }

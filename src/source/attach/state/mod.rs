@@ -36,6 +36,7 @@ use crate::{
 };
 pub use ended_polls::EndedPoll;
 use field_names::FieldNames;
+pub use harmless_polls::HarmlessPoll;
 pub(super) use meta::is_worker;
 use resources::{AsyncOp, Resource};
 use table::{Table, TableEntry};
@@ -75,6 +76,8 @@ pub struct Program {
     new_polls: Vec<EndedPoll>,
     /// Long polls of the previous update that could not be judged yet.
     pending_polls: Vec<EndedPoll>,
+    /// The running polls that do not block their worker themselves.
+    harmless_polls: Vec<HarmlessPoll>,
     /// The spawn locations of tasks that have handed their worker over.
     uses_block_in_place: HashSet<Arc<str>>,
     /// The process has a multi-thread runtime.
@@ -108,6 +111,7 @@ impl Program {
             long_polls: Vec::new(),
             new_polls: Vec::new(),
             pending_polls: Vec::new(),
+            harmless_polls: Vec::new(),
             uses_block_in_place: HashSet::new(),
             has_workers: false,
             first_spawn: 0,
@@ -200,6 +204,7 @@ impl Program {
         self.field_names = FieldNames::default();
         self.long_polls.clear();
         self.pending_polls.clear();
+        self.harmless_polls.clear();
         self.uses_block_in_place.clear();
         self.has_workers = false;
         self.first_spawn = 0;
@@ -313,7 +318,9 @@ impl Program {
         // At the start of a runtime, no task is polled yet.
         if meta::is_worker(&meta) {
             self.has_workers = true;
-            self.hand_overs.push(at);
+            if self.hand_overs.len() < limits::HAND_OVERS {
+                self.hand_overs.push(at);
+            }
         }
         let task = self.tasks.push(Task::new(id, meta, at));
         task.map(|task| task.is_announced = is_announced).is_some()

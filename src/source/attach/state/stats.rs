@@ -56,7 +56,7 @@ impl Program {
     /// extrapolated: a poll may have ended since.
     pub fn tasks(&self) -> impl Iterator<Item = TaskStats> {
         self.tasks.iter().map(move |task| {
-            let at = task.certain_until(&self.latest, self.updates, self.latest.at);
+            let at = task.certain_until(&self.latest, self.updates);
             task.stats(at, &self.offset)
         })
     }

@@ -111,7 +111,7 @@ impl Task {
         let was_polling = self.is_polling();
         if was_polling {
             // The poll certainly lasted until then, and may have ended since.
-            let end = self.certain_until(previous, update - 1, previous.at);
+            let end = self.certain_until(previous, update - 1);
             self.max_poll_ns = self.max_poll_ns.max(between(self.poll_began, end));
         }
         let scheduled = self.scheduled_ns;
@@ -198,21 +198,19 @@ impl Task {
         self.poll_began_local.max(0).unsigned_abs()
     }
 
-    /// Whether the latest poll of another task is inside the latest poll of this one, and takes at
-    /// least half of it.
-    pub(super) fn consists_of_poll_of(&self, inner: &Task) -> bool {
-        if inner.poll_began < self.poll_began {
-            return false;
-        }
-        match (self.is_polling(), inner.is_polling()) {
-            (true, inner_is_polling) => inner_is_polling,
-            (false, true) => false,
-            (false, false) => {
-                let length = between(self.poll_began, self.poll_ended);
-                let inner_length = between(inner.poll_began, inner.poll_ended);
-                inner.poll_ended <= self.poll_ended && inner_length >= length / 2
-            }
-        }
+    /// The start of the running poll.
+    pub(super) fn running_since(&self) -> Option<Moment> {
+        self.is_polling().then_some(self.poll_began)
+    }
+
+    /// Whether the latest poll of another task was inside the latest poll of this one, and took at
+    /// least half of it. Both have ended.
+    pub(super) fn consisted_of_poll_of(&self, inner: &Task) -> bool {
+        let is_inside = inner.poll_began >= self.poll_began
+            && !inner.is_polling()
+            && inner.poll_ended <= self.poll_ended;
+        let length = between(self.poll_began, self.poll_ended);
+        is_inside && between(inner.poll_began, inner.poll_ended) >= length / 2
     }
 
     fn poll_reading(&self) -> PollReading {
@@ -227,12 +225,12 @@ impl Task {
     }
 
     /// The time until which the state is certain. `latest` is the last update and `update` its
-    /// number. A task that is not in it has not changed, so its state is certain until `until`.
-    pub(super) fn certain_until(&self, latest: &UpdateTime, update: u64, until: Moment) -> Moment {
+    /// number. A task that is not in it has not changed.
+    pub(super) fn certain_until(&self, latest: &UpdateTime, update: u64) -> Moment {
         match self.changed == update {
             // The task may have changed after it was read.
             true => latest.certain_until(),
-            false => until,
+            false => latest.at,
         }
     }
 

@@ -152,8 +152,8 @@ fn poll_that_hands_its_worker_over_is_harmless() {
         program.tasks().iter().find(|task| &*task.meta.name == name).expect("a task").key
     };
     let harmless = |program: &TestProgram| -> Vec<u64> {
-        let all = program.0.harmless_polls();
-        all.filter(|(.., reason)| reason.contains("uses")).map(|(key, ..)| key).collect()
+        let all = program.0.harmless_polls().iter();
+        all.filter(|poll| poll.reason.contains("uses")).map(|poll| poll.task).collect()
     };
     assert_eq!(harmless(&program), [keys(&program, "in-place")]);
     let after = |length| Stats {
@@ -213,7 +213,7 @@ fn poll_of_a_local_task_is_reported_once() {
     program.apply(&update(S, [main(), local()], [(1, idle(THEN)), (7, idle(THEN))]));
     let (outer, inner) = (THEN + 1_100 * MS, THEN + 1_101 * MS);
     program.apply(&update(2 * S, [], [(1, polling(THEN, outer)), (7, polling(THEN, inner))]));
-    let harmless: Vec<_> = program.0.harmless_polls().map(|(.., reason)| reason).collect();
+    let harmless: Vec<_> = program.0.harmless_polls().iter().map(|poll| poll.reason).collect();
     assert_eq!(harmless, ["polling a task of its LocalSet"]);
     let after = |began, ended| Stats {
         poll_stats: Some(PollStats {
