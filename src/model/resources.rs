@@ -1,6 +1,6 @@
 //! The list of resources, with the tasks that wait for them.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::cmp::Reverse;
 
 use super::{Query, TargetModel, fields};
 use crate::snapshot::{ResourceKey, ResourceStats, Resources, Target};
@@ -63,6 +63,7 @@ pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<ResourceRow>
 }
 
 /// A task that waits for a resource in one operation.
+#[derive(Debug)]
 pub(super) struct Wait {
     /// The index of the resource; of a part, that of the whole.
     pub resource: usize,
@@ -74,22 +75,21 @@ pub(super) struct Wait {
 
 /// The tasks that wait for resources.
 pub(super) fn waits(resources: &Resources) -> impl Iterator<Item = Wait> {
-    let all = &resources.resources;
-    let indices: HashMap<u64, usize> = all.iter().map(|r| r.key).zip(0..).collect();
-    resources.async_ops.iter().filter(|op| op.is_waiting()).filter_map(move |op| {
-        let resource = whole(all, &indices, op.resource?)?;
+    resources.async_ops.iter().filter(|op| op.is_waiting()).filter_map(|op| {
+        let resource = whole(&resources.resources, op.resource?)?;
         Some(Wait { resource, task: op.task?, age_ns: op.age_ns })
     })
 }
 
 /// The index of the resource that this one is a part of, or else its own. The depth is limited: a
 /// program may report a resource as a part of itself.
-fn whole(all: &[ResourceStats], indices: &HashMap<u64, usize>, resource: u64) -> Option<usize> {
-    let mut at = *indices.get(&resource)?;
+fn whole(all: &[ResourceStats], resource: u64) -> Option<usize> {
+    let index = |key| all.binary_search_by_key(&key, |resource| resource.key).ok();
+    let mut at = index(resource)?;
     for _ in 0..4 {
         let parent = all[at].parent.filter(|_| all[at].is_internal);
-        let Some(index) = parent.and_then(|parent| indices.get(&parent)) else { break };
-        at = *index;
+        let Some(parent) = parent.and_then(index) else { break };
+        at = parent;
     }
     Some(at)
 }

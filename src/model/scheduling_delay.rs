@@ -2,10 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{
-    Histogram,
-    snapshot::{State, Target},
-};
+use crate::{Histogram, snapshot::Target};
 
 const WINDOW_NS: u64 = 1_000_000_000;
 
@@ -57,11 +54,7 @@ impl Tracker {
             None => Histogram::default(),
         };
         let (mut runnable, mut longest_ns) = (0, 0);
-        let runnable_tasks = snapshot
-            .tasks
-            .iter()
-            .filter(|task| task.state == State::Scheduled && task.meta.kind.runs_on_worker());
-        for task in runnable_tasks {
+        for task in snapshot.tasks.iter().filter(|task| task.is_runnable()) {
             let delay_ns = task.time_in_state_ns(snapshot.taken_ns);
             window.record(delay_ns);
             runnable += 1;
@@ -80,7 +73,10 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::{snapshot, task};
+    use crate::{
+        model::testing::{snapshot, task},
+        snapshot::State,
+    };
 
     const MS: u64 = 1_000_000;
 

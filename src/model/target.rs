@@ -160,6 +160,7 @@ impl TargetModel {
             thresholds: &thresholds,
             all_blocked: OnceCell::new(),
             all_blocked_until: OnceCell::new(),
+            contended_resources: OnceCell::new(),
         });
         self.timeline.advance(&target);
         if has_update {

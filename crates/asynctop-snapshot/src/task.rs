@@ -39,12 +39,6 @@ impl TaskKind {
         matches!(self, TaskKind::Spawned | TaskKind::Local)
     }
 
-    /// Whether it waits for a worker while it is scheduled: a closure waits for a thread of the
-    /// blocking pool.
-    pub fn runs_on_worker(self) -> bool {
-        self != TaskKind::Blocking
-    }
-
     /// Whether it may block its thread. A long poll is then no fault.
     pub fn may_block(self) -> bool {
         matches!(self, TaskKind::Blocking | TaskKind::Unknown)
@@ -113,6 +107,12 @@ pub struct TaskStats {
 }
 
 impl TaskStats {
+    /// Whether it is scheduled and waits for a worker. A scheduled closure waits for a thread of
+    /// the blocking pool instead.
+    pub fn is_runnable(&self) -> bool {
+        self.state == State::Scheduled && self.meta.kind != TaskKind::Blocking
+    }
+
     /// The time in the current state at `now_ns`, as far as it is known, without the time in which
     /// the process was stopped.
     pub fn time_in_state_ns(&self, now_ns: u64) -> u64 {

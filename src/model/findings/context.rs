@@ -2,7 +2,11 @@
 
 use std::{cell::OnceCell, sync::Arc};
 
-use super::{AffectedTask, GroupCount, Rule, RuleId, Thresholds, names::display_name};
+use super::{
+    AffectedTask, GroupCount, Rule, RuleId, Thresholds,
+    names::display_name,
+    waits::{ContendedResource, contended_resources},
+};
 use crate::{
     model::{
         ImpactTable, LongPollEntry, MachineLoad, SchedulingDelay, Slowdown, TaskRates, WorkerRow,
@@ -40,9 +44,11 @@ pub(in crate::model) struct RuleContext<'a> {
     pub all_blocked: OnceCell<bool>,
     /// The last moment at which each worker was in a long poll; computed on first use.
     pub all_blocked_until: OnceCell<u64>,
+    /// The resources for which tasks wait; computed on first use.
+    pub contended_resources: OnceCell<Vec<ContendedResource<'a>>>,
 }
 
-impl RuleContext<'_> {
+impl<'a> RuleContext<'a> {
     pub(super) fn now(&self) -> u64 {
         self.target.taken_ns
     }
@@ -67,6 +73,11 @@ impl RuleContext<'_> {
     pub(super) fn span_s(&self) -> Option<f64> {
         let span_ns = span_ns(self.base?, self.target);
         (span_ns > 0).then_some(span_ns as f64 / 1e9)
+    }
+
+    /// The resources for which tasks wait, in the order of their keys.
+    pub(super) fn contended_resources(&self) -> &[ContendedResource<'a>] {
+        self.contended_resources.get_or_init(|| contended_resources(self.target))
     }
 
     /// The workers with a known busy share, and the share.
@@ -164,11 +175,7 @@ impl RuleContext<'_> {
 
     /// The runnable tasks with the longest delays, longest first, and the number of all of them.
     pub(super) fn affected_tasks(&self) -> (Vec<AffectedTask>, usize) {
-        let runnable = self
-            .target
-            .tasks
-            .iter()
-            .filter(|task| task.state == State::Scheduled && task.meta.kind.runs_on_worker());
+        let runnable = self.target.tasks.iter().filter(|task| task.is_runnable());
         let mut longest: Vec<&TaskStats> = runnable.collect();
         let total = longest.len();
         longest.sort_unstable_by_key(|task| (task.since_ns, task.key));

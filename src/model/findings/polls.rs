@@ -96,7 +96,7 @@ impl CountedPolls {
 
 /// The running polls and, if a watchdog or a connection reports them, the polls that ended since
 /// the previous snapshot; sorted by start.
-pub(super) fn polls<'a>(ctx: &'a RuleContext<'a>) -> Vec<Poll<'a>> {
+pub(super) fn polls<'a>(ctx: &'a RuleContext<'_>) -> Vec<Poll<'a>> {
     let now = ctx.now();
     let on_workers = ctx.target.workers.iter().filter_map(|worker| {
         let current = worker.current.as_ref()?;

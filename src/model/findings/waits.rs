@@ -12,7 +12,8 @@ use crate::{
 const MAX_NAMED: usize = 5;
 
 /// A resource, and the operations that wait for it.
-pub(super) struct ContendedResource<'a> {
+#[derive(Debug)]
+pub(in crate::model) struct ContendedResource<'a> {
     pub resource: &'a ResourceStats,
     /// At least one. A task may wait in several operations.
     pub waits: Vec<Wait>,

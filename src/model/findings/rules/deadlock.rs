@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
-    waits::{ContendedResource, contended_resources},
+    waits::ContendedResource,
 };
 use crate::{
     snapshot::{FieldId, State, TaskStats},
@@ -46,7 +46,7 @@ const CHANNELS: &str = "Let a task receive while it sends, with tokio::select!; 
                         than the number of messages that can be under way.";
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
-    let contended = contended_resources(ctx.target);
+    let contended = ctx.contended_resources();
     let held_by_waiter = |resource: &ContendedResource<'_>| waits_for_itself(ctx, resource);
     let given_to_unpolled = |resource: &ContendedResource<'_>| is_free(ctx, resource);
     let single = |resource: &ContendedResource<'_>| {
@@ -55,10 +55,10 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     };
     let mut found: Vec<_> = contended.iter().filter_map(single).collect();
     if found.is_empty() {
-        found.extend(cycle(ctx, &contended));
+        found.extend(cycle(ctx, contended));
     }
     if found.is_empty() {
-        found.extend(full_channels(ctx, &contended));
+        found.extend(full_channels(ctx, contended));
     }
     found.retain(|finding| finding.measure >= ctx.threshold(RULE.id));
     found

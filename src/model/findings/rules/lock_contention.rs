@@ -3,7 +3,7 @@
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
-    waits::{ContendedResource, contended_resources},
+    waits::ContendedResource,
 };
 use crate::{
     snapshot::FieldId,
@@ -29,7 +29,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
-    let contended = contended_resources(ctx.target);
+    let contended = ctx.contended_resources();
     let is_lock = |resource: &&ContendedResource<'_>| {
         matches!(&*resource.resource.type_name, "Mutex" | "RwLock")
     };

@@ -6,7 +6,7 @@ use crate::model::findings::{
 };
 use crate::{
     model::TaskRates,
-    snapshot::{FieldId, State, TaskStats},
+    snapshot::{FieldId, TaskStats},
     text::{duration, whole_percent},
 };
 
@@ -38,8 +38,7 @@ const OVERLOADED: &str = "The runtime has more work than CPU: limit what is spaw
                           CPUs.";
 
 fn measure(ctx: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    let waits_for_worker = task.state == State::Scheduled && task.meta.kind.runs_on_worker();
-    if !waits_for_worker || ctx.all_workers_blocked() {
+    if !task.is_runnable() || ctx.all_workers_blocked() {
         return None;
     }
     // Workers without a CPU poll nothing. Behind a long poll, tasks starve on any machine.
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
     use crate::model::findings::testing::{S, findings_of, running_poll};
     use crate::model::testing::{snapshot, task, worker};
-    use crate::snapshot::{Cause, CurrentPoll, LongPoll, MachineStats, PollKind, Target};
+    use crate::snapshot::{Cause, CurrentPoll, LongPoll, MachineStats, PollKind, State, Target};
 
     /// Two workers, of which `blocked` are blocked, and a task that has been runnable for 1.5 s.
     fn runnable_task(blocked: usize) -> Target {
