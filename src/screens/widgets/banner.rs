@@ -56,7 +56,8 @@ fn fit<'a>(
         |place, has_key| room.saturating_sub(gap(place) + if has_key { KEY_WIDTH } else { 0 });
     let texts = clauses(sentence).map(|part| format!("{part}{more}"));
     let texts: Vec<_> = texts.chain(clauses(sentence).map(str::to_owned)).collect();
-    for (place, has_key) in [(place, has_key), (file, has_key), (file, false)] {
+    let attempts = [(place, has_key), (place, false), (file, has_key), (file, false)];
+    for (place, has_key) in attempts {
         if let Some(text) = texts.iter().find(|text| text.width() <= left(place, has_key)) {
             return (text.clone(), place, has_key);
         }
