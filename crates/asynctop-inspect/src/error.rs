@@ -30,7 +30,7 @@ pub enum OpenError {
         /// The reason.
         reason: String,
     },
-    /// A kernel thread, or a process that has ended and was not waited for.
+    /// A kernel thread, or a process that has ended and has not been waited for (a zombie).
     #[error("process {pid} has no memory to read: {reason}")]
     NoMemory {
         /// The requested process id.
@@ -41,10 +41,9 @@ pub enum OpenError {
     /// The process ended, or started another program, while it was being read.
     #[error(transparent)]
     Gone(#[from] InspectError),
-    /// Reading programs has not been verified on this kind of processor.
+    /// Processes cannot be read on this kind of processor.
     #[error(
-        "cannot read process {pid}: this has been verified on x86_64 only, and this machine is \
-         {architecture}"
+        "cannot read process {pid}: only x86_64 is supported, and this machine is {architecture}"
     )]
     Unsupported {
         /// The requested process id.
@@ -68,7 +67,7 @@ pub enum OpenError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InspectError {
-    /// The process has ended. Its id is not used again by this crate.
+    /// The process has ended. A later process with the same id is not read.
     #[error("process {pid} has ended")]
     Ended {
         /// The process id.

@@ -1,8 +1,8 @@
 //! Reads the tasks of a running Tokio program from outside, by its process id.
 //!
 //! The program needs no preparation: no rebuild, no `tokio_unstable`, no debug information. It
-//! is never signaled or written to; its memory is read with `process_vm_readv`. It is not stopped,
-//! either, unless [`Options::stop_running`] allows that for the stacks of running threads.
+//! is never signaled or written to; its memory is read with `process_vm_readv`. Its threads are
+//! stopped only if [`Options::stop_running`] allows that, for the stacks of running threads.
 //!
 //! ```no_run
 //! use asynctop_inspect::{Options, Process};
@@ -17,7 +17,8 @@
 //!
 //! Tokio's data structures are found by their shape (see [`tokio`]), because their layout
 //! differs from version to version and from build to build. Everything found is checked against
-//! a second source; what fails its check is left out with the reason ([`Inspection::checks`]).
+//! a second source; data that fails its check is left out, with the reason in
+//! [`Inspection::checks`].
 //!
 //! Modules are layered: each one may use only those listed above it.
 //!
@@ -30,12 +31,12 @@
 //! | `inspect` | one inspection: all of the above, with its checks |
 //! | [`sampler`] | shares of time and long polls, from samples |
 //! | [`ps`], [`report`] | the Tokio programs of this machine; an inspection as text |
-
-//! Nothing but Linux on x86_64 has been verified. On aarch64 the crate compiles, and every
-//! attempt to open a process is an [`OpenError::Unsupported`].
+//!
+//! Only Linux on x86_64 is supported. On Linux on aarch64 the crate compiles, but opening a process
+//! returns [`OpenError::Unsupported`].
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-compile_error!("asynctop-inspect reads programs on Linux on x86_64; on aarch64 it compiles");
+compile_error!("asynctop-inspect supports Linux on x86_64; on Linux on aarch64 it only compiles");
 
 mod error;
 mod inspect;

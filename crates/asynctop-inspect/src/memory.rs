@@ -5,34 +5,33 @@
 
 use std::sync::Arc;
 
-/// Size of a page, or a part of it: memory that is readable as a whole or not at all.
-const PAGE: u64 = 4096;
+/// Size of a page, the unit in which memory is mapped. Larger pages are multiples of it.
+pub(crate) const PAGE: u64 = 4096;
 
 pub use crate::sys::Span;
 
 /// Memory that can be read by address.
 pub trait Memory {
-    /// Copies the bytes at `address` into `buffer`. Returns how many were read before the first
+    /// Copies the bytes at `address` into `buffer`. Returns the number of bytes before the first
     /// unreadable one.
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize;
 
-    /// Copies several ranges into `buffer`, consecutively. Returns for each range whether it was
-    /// read completely; a range that was not is zero.
+    /// Copies several spans into `buffer`, consecutively. Returns for each span whether it was
+    /// read completely; incomplete spans are zeroed.
     ///
     /// # Panics
     ///
     /// If `buffer` is smaller than all spans together.
-    fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
-        let mut at = 0;
+    fn gather(&self, spans: &[Span], mut buffer: &mut [u8]) -> Vec<bool> {
         let mut complete = Vec::with_capacity(spans.len());
         for span in spans {
-            let part = &mut buffer[at..at + span.length];
-            let read = self.read(span.address, part);
-            complete.push(read == part.len());
-            if read < part.len() {
+            let (part, rest) = buffer.split_at_mut(span.length);
+            let is_complete = self.read(span.address, part) == part.len();
+            if !is_complete {
                 part.fill(0);
             }
-            at += span.length;
+            complete.push(is_complete);
+            buffer = rest;
         }
         complete
     }
@@ -56,7 +55,7 @@ pub(crate) trait MemoryExt: Memory {
         (self.read(address, &mut bytes) == 8).then(|| u64::from_le_bytes(bytes))
     }
 
-    /// Up to `length` bytes from `address`, as many as can be read.
+    /// Up to `length` bytes from `address`, ending at the first unreadable one.
     fn bytes(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         let read = self.read(address, &mut bytes);
@@ -64,35 +63,36 @@ pub(crate) trait MemoryExt: Memory {
         bytes
     }
 
-    /// Up to `count` words from `address`, as many as can be read.
+    /// Up to `count` words from `address`, ending at the first unreadable one.
     fn words(&self, address: u64, count: usize) -> Vec<u64> {
         words_of(&self.bytes(address, count * 8)).collect()
     }
 
-    /// A word for each address, where it can be read. They are read in this order, except that
-    /// consecutive ones that are near to each other are read together.
+    /// The word at each address; `None` where it cannot be read. Words are read in this order,
+    /// except that consecutive addresses near each other are read as one span.
     fn words_at(&self, addresses: &[u64]) -> Vec<Option<u64>> {
         let mut spans: Vec<Span> = Vec::with_capacity(addresses.len());
-        // The span of each word, and its place in the buffer.
-        let mut places = Vec::with_capacity(addresses.len());
+        // The span of each word, and its offset in the buffer.
+        let mut positions = Vec::with_capacity(addresses.len());
         let mut length = 0;
         for &address in addresses {
-            match spans.last_mut().and_then(|span| Some((reach(span, address)?, span))) {
-                Some((reach, span)) => {
-                    length += reach - span.length;
-                    span.length = reach;
+            match spans.last_mut().and_then(|span| Some((extended(span, address)?, span))) {
+                Some((extended, span)) => {
+                    length += extended - span.length;
+                    span.length = extended;
                 }
                 None => {
                     spans.push(Span { address, length: 8 });
                     length += 8;
                 }
             }
-            places.push((spans.len() - 1, length - 8));
+            positions.push((spans.len() - 1, length - 8));
         }
         let mut buffer = vec![0; length];
         let complete = self.gather(&spans, &mut buffer);
-        let word = |(span, at): (usize, usize)| word_in(&buffer, at).filter(|_| complete[span]);
-        places.into_iter().map(word).collect()
+        let word =
+            |(span, offset): (usize, usize)| word_in(&buffer, offset).filter(|_| complete[span]);
+        positions.into_iter().map(word).collect()
     }
 }
 
@@ -100,13 +100,20 @@ impl<M: Memory + ?Sized> MemoryExt for M {}
 
 /// The length of `span` if it is extended to the word at `address` behind it; `None` if that is too
 /// far, or in another page, which may be unreadable on its own.
-fn reach(span: &Span, address: u64) -> Option<usize> {
-    /// Copying so many bytes costs less than another span.
+fn extended(span: &Span, address: u64) -> Option<usize> {
+    /// Copying up to this many unused bytes costs less than another span.
     const MAX_GAP: u64 = 512;
-    let end = span.address.saturating_add(span.length as u64);
-    let reach = address.checked_add(8)?;
-    let is_near = (end..=end.saturating_add(MAX_GAP)).contains(&address);
-    (is_near && span.address / PAGE == (reach - 1) / PAGE).then(|| (reach - span.address) as usize)
+    let old_end = span.address.saturating_add(span.length as u64);
+    let new_end = address.checked_add(8)?;
+    let is_near = (old_end..=old_end.saturating_add(MAX_GAP)).contains(&address);
+    let is_one_page = span.address / PAGE == (new_end - 1) / PAGE;
+    (is_near && is_one_page).then(|| (new_end - span.address) as usize)
+}
+
+/// Whether a word can be the address of another one: aligned, and in the half of the address space
+/// that belongs to programs, above its unmapped beginning.
+pub(crate) fn is_pointer(word: u64) -> bool {
+    (0x1_0000..1 << 47).contains(&word) && word.is_multiple_of(8)
 }
 
 /// `bytes` as words; an incomplete word at the end is left out.
@@ -120,7 +127,7 @@ pub(crate) fn word_in(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*chunk))
 }
 
-/// Memory made of pieces, for tests and for memory that was read before.
+/// Memory made of pieces, for tests and for memory that has been read before.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     /// Address and content of each piece; sorted, without overlap.
@@ -139,22 +146,22 @@ impl Image {
 
     fn insert(&mut self, address: u64, bytes: Vec<u8>) {
         let Some(end) = address.checked_add(bytes.len() as u64) else { return };
-        let at = self.pieces.partition_point(|(start, _)| *start < address);
-        let before =
-            at.checked_sub(1).map_or(0, |i| self.pieces[i].0 + self.pieces[i].1.len() as u64);
-        let behind = self.pieces.get(at).map_or(u64::MAX, |(start, _)| *start);
-        if before <= address && end <= behind {
-            self.pieces.insert(at, (address, bytes));
+        let index = self.pieces.partition_point(|(start, _)| *start < address);
+        let (earlier, later) = self.pieces.split_at(index);
+        let min_start = earlier.last().map_or(0, |(start, bytes)| start + bytes.len() as u64);
+        let max_end = later.first().map_or(u64::MAX, |(start, _)| *start);
+        if min_start <= address && end <= max_end {
+            self.pieces.insert(index, (address, bytes));
         }
     }
 
     /// Overwrites the word at `address`, if it lies within one piece.
     pub fn set_word(&mut self, address: u64, word: u64) {
-        let at = self.pieces.partition_point(|(start, _)| *start <= address);
-        let Some((start, bytes)) = at.checked_sub(1).map(|i| &mut self.pieces[i]) else { return };
+        let count = self.pieces.partition_point(|(start, _)| *start <= address);
+        let Some((start, bytes)) = self.pieces[..count].last_mut() else { return };
         let offset = (address - *start) as usize;
-        if let Some(place) = bytes.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
-            *place = word.to_le_bytes();
+        if let Some(old) = bytes.get_mut(offset..).and_then(|rest| rest.first_chunk_mut()) {
+            *old = word.to_le_bytes();
         }
     }
 }
@@ -163,10 +170,10 @@ impl Memory for Image {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while done < buffer.len() {
-            let Some(wanted) = address.checked_add(done as u64) else { break };
-            let at = self.pieces.partition_point(|(start, _)| *start <= wanted);
-            let Some((start, bytes)) = at.checked_sub(1).map(|i| &self.pieces[i]) else { break };
-            let rest = bytes.get((wanted - start) as usize..).unwrap_or_default();
+            let Some(next) = address.checked_add(done as u64) else { break };
+            let count = self.pieces.partition_point(|(start, _)| *start <= next);
+            let Some((start, bytes)) = self.pieces[..count].last() else { break };
+            let rest = bytes.get((next - start) as usize..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }
@@ -193,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn near_words_are_read_together_and_far_ones_alone() {
+    fn only_words_near_each_other_share_a_span() {
         let bytes = (0..1024_u64).flat_map(u64::to_le_bytes).collect();
         let image = Image::new([(0x1000, bytes)]);
         let addresses =
@@ -204,14 +211,14 @@ mod tests {
         assert_eq!(read[7..], [None, None, Some(2)]);
         assert_eq!(image.words_at(&[u64::MAX - 8, u64::MAX - 3]), [None, None]);
         assert_eq!(image.words_at(&[]), []);
-        assert_eq!(reach(&Span { address: 0x1000, length: 8 }, 0x1080), Some(0x88));
-        assert_eq!(reach(&Span { address: 0x1000, length: 8 }, 0x1210), None, "too far");
-        assert_eq!(reach(&Span { address: 0x1000, length: 8 }, 0x1000), None, "not behind it");
-        assert_eq!(reach(&Span { address: 0x1ff0, length: 8 }, 0x1ffc), None, "in two pages");
+        assert_eq!(extended(&Span { address: 0x1000, length: 8 }, 0x1080), Some(0x88));
+        assert_eq!(extended(&Span { address: 0x1000, length: 8 }, 0x1210), None, "too far");
+        assert_eq!(extended(&Span { address: 0x1000, length: 8 }, 0x1000), None, "not behind it");
+        assert_eq!(extended(&Span { address: 0x1ff0, length: 8 }, 0x1ffc), None, "in two pages");
     }
 
     #[test]
-    fn spans_that_cannot_be_read_are_zero_and_reported() {
+    fn incomplete_spans_are_zeroed_and_reported() {
         let image = Image::new([(0x1000, vec![7; 16])]);
         let span = |address| Span { address, length: 8 };
         let mut buffer = [9; 24];

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     CodeLocation, Frame, Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo,
-    names::shorten::{fold, shorten},
+    names::shorten::{short_function, short_type},
 };
 
 /// The options of the text.
@@ -240,7 +240,7 @@ fn write_stack(stack: &[Frame], options: TextOptions, out: &mut dyn Write) -> io
         write_hidden(hidden, out)?;
         hidden = 0;
         shown += 1;
-        let function = fold(&frame.function);
+        let function = short_function(&frame.function);
         match &frame.location {
             Some(location) => writeln!(out, "    {function} {location}")?,
             None => writeln!(out, "    {function}")?,
@@ -319,7 +319,8 @@ pub fn task_name(task: &TaskInfo) -> String {
 }
 
 fn name(task: &TaskInfo) -> String {
-    let mut names: Vec<String> = task.names.futures.iter().map(|future| shorten(future)).collect();
+    let mut names: Vec<String> =
+        task.names.futures.iter().map(|future| short_type(future)).collect();
     names.sort();
     names.dedup();
     match (names.as_slice(), task.kind) {

@@ -1,4 +1,4 @@
-//! The system calls that rustix does not have.
+//! System calls that rustix does not provide.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -15,8 +15,8 @@ pub struct Span {
 /// Maximum number of ranges per call (`UIO_MAXIOV`).
 pub(crate) const MAX_SPANS: usize = 1024;
 
-/// Copies `spans` consecutively into `buffer`, up to the first span that cannot be read. Returns
-/// the number of bytes copied.
+/// Copies `spans` consecutively into `buffer`, up to the first unreadable one. Returns the number
+/// of bytes copied.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub(crate) fn process_vm_readv(pid: u32, spans: &[Span], buffer: &mut [u8]) -> i
         .collect();
     // SAFETY: `local` is the beginning of `buffer`, which is exclusively borrowed during the
     // call and at least `total` long; the kernel writes nowhere else. The addresses in `remote`
-    // belong to the other process and are only read; bad ones yield an error.
+    // belong to the other process and are only read; an unmapped one is an error.
     let copied = unsafe {
         libc::process_vm_readv(
             pid as libc::pid_t,

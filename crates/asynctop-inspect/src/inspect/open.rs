@@ -278,8 +278,7 @@ mod tests {
         let error = is_verified(7, "aarch64").expect_err("not verified");
         assert_eq!(
             error.to_string(),
-            "cannot read process 7: this has been verified on x86_64 only, and this machine is \
-             aarch64"
+            "cannot read process 7: only x86_64 is supported, and this machine is aarch64"
         );
     }
 }

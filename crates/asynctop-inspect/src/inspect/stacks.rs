@@ -10,7 +10,11 @@ use crate::{
         types::{Frame, ThreadInfo},
     },
     memory::MemoryExt,
-    names::{lines::Lines, text::sanitize, unwind::unwinder},
+    names::{
+        lines::Lines,
+        text::{demangle, sanitize},
+        unwind::unwinder,
+    },
     process::{
         maps::Maps,
         stop::{self, NotStopped, Stopped},
@@ -178,9 +182,7 @@ impl Process {
         };
         let module = &self.modules[index];
         let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
-        let symbol = module
-            .function_at(address)
-            .map(|symbol| sanitize(&format!("{:#}", rustc_demangle::demangle(&symbol.name))));
+        let symbol = module.function_at(address).map(|symbol| sanitize(&demangle(&symbol.name)));
         let frames = lines.as_ref().map(|lines| lines.frames(address)).unwrap_or_default();
         let unnamed = || {
             let offset = address.wrapping_sub(module.bias);

@@ -15,7 +15,7 @@ use crate::{
     memory::MemoryExt,
     names::{
         boxed::boxed_at,
-        future::{Futures, TypeNames},
+        future::{FutureNamer, TypeNames},
         lines::Lines,
         location::CodeLocation,
     },
@@ -347,9 +347,9 @@ impl Process {
                 continue;
             }
             let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
-            let mut functions = Futures::new(&self.identity, module, lines.as_ref());
+            let mut functions = FutureNamer::new(&self.identity, module, lines.as_ref());
             for address in own {
-                let names = self.vtables.get(address).map(|vtable| functions.names(vtable));
+                let names = self.vtables.get(address).map(|vtable| functions.name_task(vtable));
                 self.names.insert(address, Arc::new(names.unwrap_or_default()));
             }
         }
@@ -388,7 +388,7 @@ impl Process {
             if boxed.is_empty() {
                 continue;
             }
-            let mut functions: Option<Futures<'_, _>> = None;
+            let mut functions: Option<FutureNamer<'_, _>> = None;
             for task in found.tasks.iter().filter(|task| boxed.contains(&task.vtable)) {
                 let Some(vtable) = self.vtables.get(task.vtable) else { continue };
                 let behind = vtable.spawn_location.unwrap_or(vtable.id) + 8;
@@ -398,8 +398,8 @@ impl Process {
                     let Some((table, content)) = found else { break };
                     boxes.insert(task.address, table);
                     let names = self.names.entry(table).or_insert_with(|| {
-                        let new = || Futures::new(&self.identity, module, lines);
-                        functions.get_or_insert_with(new).boxed(table).into()
+                        let new = || FutureNamer::new(&self.identity, module, lines);
+                        functions.get_or_insert_with(new).name_boxed(table).into()
                     });
                     if !names.is_boxed() {
                         break;

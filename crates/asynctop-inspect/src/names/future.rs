@@ -2,21 +2,21 @@
 //! functions.
 //!
 //! With symbols, the functions lead to the drop glue of the task, whose name contains the future
-//! type. Without, they lead to the panic that an `async fn` raises when it is polled after its
-//! end, whose location is that of the `async fn`, also in stripped programs. An `async fn` that
-//! never returns has no such panic, but the ones that it awaits may have been inlined into it, so
-//! the location is that of a part of the future.
+//! type. In stripped programs, they lead to the panic that an `async fn` raises when it is polled
+//! after its end, whose location is that of the `async fn`. An `async fn` that never returns has no
+//! such panic, but those that it awaits may have been inlined into it; their locations are then
+//! locations of parts of the future.
 
 use std::collections::HashMap;
 
 use crate::{
     memory::{Memory, MemoryExt},
     names::{
-        code::{Code, demangle},
+        code::Code,
         lines::Lines,
         location::CodeLocation,
         shorten::first_argument,
-        text::sanitize,
+        text::{demangle, sanitize},
     },
     process::modules::Module,
     tokio::vtable::Vtable,
@@ -30,7 +30,7 @@ pub struct TypeNames {
     /// The possible future types: one, or several whose code the linker merged. Empty without
     /// symbols.
     pub futures: Vec<String>,
-    /// Where the `async fn` or block begins. Needs symbols and line tables.
+    /// The start of the `async fn` or block. Needs symbols and line tables.
     pub location: Option<CodeLocation>,
     /// The start of each `async fn` or block whose code is part of the future: its own, unless it
     /// never returns, and inlined ones that it awaits. Also available in stripped programs.
@@ -38,51 +38,45 @@ pub struct TypeNames {
 }
 
 impl TypeNames {
-    /// Whether the task's future is, or may be, a box. The name is then that of the content of the
-    /// box.
+    /// Whether the task's future is, or may be, a box. Tasks of this type then have the names of the
+    /// boxed future.
     pub(crate) fn is_boxed(&self) -> bool {
-        if self.futures.is_empty() {
-            return self.contains.is_empty();
-        }
-        let pinned = |name: &String| {
-            name.strip_prefix("core::pin::Pin<")
+        match self.futures.first() {
+            Some(name) => name
+                .strip_prefix("core::pin::Pin<")
                 .unwrap_or(name)
-                .starts_with("alloc::boxed::Box<dyn ")
-        };
-        self.futures.first().is_some_and(pinned)
+                .starts_with("alloc::boxed::Box<dyn "),
+            None => self.contains.is_empty(),
+        }
     }
 }
 
 /// Names the future types of one module.
-pub(crate) struct Futures<'a, M: ?Sized> {
+pub(crate) struct FutureNamer<'a, M: ?Sized> {
     code: Code<'a, M>,
     /// Poll functions of `async` blocks and functions, by demangled name.
     closures: Option<HashMap<String, Vec<u64>>>,
     lines: Option<&'a Lines>,
 }
 
-impl<'a, M: Memory + ?Sized> Futures<'a, M> {
+impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
     pub(crate) fn new(memory: &'a M, module: &'a Module, lines: Option<&'a Lines>) -> Self {
-        Futures { code: Code::new(memory, module), closures: None, lines }
+        FutureNamer { code: Code::new(memory, module), closures: None, lines }
     }
 
     /// Names of the task type with this vtable.
-    pub(crate) fn names(&mut self, vtable: &Vtable) -> TypeNames {
-        let futures = self.futures(vtable);
-        let futures = self.resolve(vtable, futures);
-        let location = self.location(&futures);
-        let contains = self.contains(vtable.functions[0], &futures);
-        TypeNames { futures, location, contains }
+    pub(crate) fn name_task(&mut self, vtable: &Vtable) -> TypeNames {
+        let candidates = self.dropped_futures(vtable);
+        let futures = self.resolve_merged(vtable, candidates);
+        self.type_names(vtable.functions[0], futures)
     }
 
     /// Names of the future in a box, from the box's own vtable: drop, size, alignment, poll.
-    pub(crate) fn boxed(&mut self, table: u64) -> TypeNames {
-        let words = self.code.memory.words(table, 4);
+    pub(crate) fn name_boxed(&mut self, vtable: u64) -> TypeNames {
+        let words = self.code.memory.words(vtable, 4);
         let Some(&[drop, _, _, poll]) = words.first_chunk() else { return TypeNames::default() };
         let dropped = self.code.names_at(drop).into_iter().filter_map(|name| {
-            ["drop_in_place<", "drop_in_place::<", "drop_glue::<"]
-                .iter()
-                .find_map(|prefix| first_argument(&name, prefix).map(sanitize))
+            GLUE.iter().find_map(|prefix| first_argument(&name, prefix).map(sanitize))
         });
         let mut futures: Vec<String> = dropped.collect();
         let polled: Vec<String> =
@@ -93,37 +87,44 @@ impl<'a, M: Memory + ?Sized> Futures<'a, M> {
         } else if futures.is_empty() {
             futures = polled;
         }
-        let location = self.location(&futures);
-        let contains = self.contains(poll, &futures);
+        self.type_names(poll, futures)
+    }
+
+    fn type_names(&mut self, poll: u64, futures: Vec<String>) -> TypeNames {
+        let closures = match futures.as_slice() {
+            [only] => self.closures().get(only).cloned().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let location = self.location(&closures);
+        let contains = self.contained_locations(poll, &closures);
         TypeNames { futures, location, contains }
     }
 
     /// All future types whose drop glue is reached with the fewest calls.
-    fn futures(&mut self, vtable: &Vtable) -> Vec<String> {
+    fn dropped_futures(&mut self, vtable: &Vtable) -> Vec<String> {
         if self.code.module.functions().is_empty() {
             return Vec::new();
         }
         // The poll function is the one that is least often merged with another type's.
-        for start in [0, 2, 6, 3, 4] {
-            let mut found = Vec::new();
+        for index in [0, 2, 6, 3, 4] {
+            let mut futures = Vec::new();
             let mut depth_found = usize::MAX;
-            self.code.follow(&[vtable.functions[start]], |code, function, depth| {
+            self.code.visit_callees(&[vtable.functions[index]], |code, function, depth| {
                 if depth > depth_found {
                     return false;
                 }
                 for name in code.names_at(function) {
-                    if let Some(future) = future_in(&name) {
-                        let future = sanitize(future);
+                    if let Some(future) = future_type_in(&name).map(sanitize) {
                         depth_found = depth;
-                        if !found.contains(&future) {
-                            found.push(future);
+                        if !futures.contains(&future) {
+                            futures.push(future);
                         }
                     }
                 }
                 true
             });
-            if !found.is_empty() {
-                return found;
+            if !futures.is_empty() {
+                return futures;
             }
         }
         Vec::new()
@@ -135,7 +136,8 @@ impl<'a, M: Memory + ?Sized> Futures<'a, M> {
             let mut closures: HashMap<String, Vec<u64>> = HashMap::new();
             for symbol in module.functions() {
                 let name = demangle(&symbol.name);
-                if name.ends_with("{{closure}}") || name.ends_with('}') {
+                // Legacy names end with `{{closure}}`, v0 names with `{closure#0}`.
+                if name.ends_with('}') {
                     let address = symbol.address.wrapping_add(module.bias);
                     closures.entry(sanitize(&name)).or_default().push(address);
                 }
@@ -144,60 +146,58 @@ impl<'a, M: Memory + ?Sized> Futures<'a, M> {
         })
     }
 
-    /// If merged glue leaves several types, the one whose own poll function is reached.
-    fn resolve(&mut self, vtable: &Vtable, futures: Vec<String>) -> Vec<String> {
-        if futures.len() < 2 {
-            return futures;
+    /// Of several types whose glue was merged, the one whose own poll function is reached.
+    fn resolve_merged(&mut self, vtable: &Vtable, candidates: Vec<String>) -> Vec<String> {
+        if candidates.len() < 2 {
+            return candidates;
         }
         let mut reached = Vec::new();
-        self.code.follow(&vtable.functions[..1], |code, function, _| {
+        self.code.visit_callees(&vtable.functions[..1], |code, function, _| {
             let names = code.names_at(function);
-            reached.extend(names.into_iter().filter(|name| futures.contains(name)));
+            reached.extend(names.into_iter().filter(|name| candidates.contains(name)));
             true
         });
         reached.sort();
         reached.dedup();
-        if reached.len() == 1 { reached } else { futures }
+        if reached.len() == 1 { reached } else { candidates }
     }
 
     /// The line on which the future's own poll function begins, if it has one.
-    fn location(&mut self, futures: &[String]) -> Option<CodeLocation> {
+    fn location(&self, closures: &[u64]) -> Option<CodeLocation> {
         let lines = self.lines?;
-        let [only] = futures else { return None };
-        let own = self.closures().get(only)?.clone();
         let mut locations: Vec<CodeLocation> =
-            own.iter().filter_map(|&address| lines.location(address)).collect();
+            closures.iter().filter_map(|&address| lines.location(address)).collect();
         locations.sort();
         locations.dedup();
         // Two closures of one function have the same name.
         if locations.len() == 1 { locations.pop() } else { None }
     }
 
-    fn contains(&mut self, poll: u64, futures: &[String]) -> Vec<CodeLocation> {
-        let own = match futures {
-            [only] => self.closures().get(only).cloned().unwrap_or_default(),
-            _ => Vec::new(),
-        };
+    /// The panic locations of the future's own poll function, or those that are reached from `poll`
+    /// with the fewest calls.
+    fn contained_locations(&mut self, poll: u64, closures: &[u64]) -> Vec<CodeLocation> {
         let mut addresses = Vec::new();
-        for function in own {
-            addresses.extend(self.code.references(function).locations.clone());
+        for &function in closures {
+            addresses.extend(&self.code.references(function).locations);
         }
-        let mut depth_found = usize::MAX;
         if addresses.is_empty() {
-            self.code.follow(&[poll], |code, function, depth| {
+            let mut depth_found = usize::MAX;
+            self.code.visit_callees(&[poll], |code, function, depth| {
                 if depth > depth_found {
                     return false;
                 }
                 let locations = &code.references(function).locations;
                 if !locations.is_empty() {
                     depth_found = depth;
-                    addresses.extend(locations.iter().copied());
+                    addresses.extend(locations);
                 }
                 true
             });
         }
-        let mut locations: Vec<CodeLocation> =
-            addresses.iter().filter_map(|&at| CodeLocation::read(self.code.memory, at)).collect();
+        let mut locations: Vec<CodeLocation> = addresses
+            .iter()
+            .filter_map(|&address| CodeLocation::read(self.code.memory, address))
+            .collect();
         locations.sort();
         locations.dedup();
         // The program's own code calls that of its dependencies, rarely the other way round.
@@ -208,11 +208,16 @@ impl<'a, M: Memory + ?Sized> Futures<'a, M> {
     }
 }
 
-/// The future type in the name of a task's glue or functions.
-fn future_in(name: &str) -> Option<&str> {
-    const CELL: &str = "tokio::runtime::task::core::Cell<";
-    const STAGES: [&str; 2] =
-        ["tokio::runtime::task::core::CoreStage<", "tokio::runtime::task::core::Stage<"];
+/// Beginnings of the names of drop glue, by version of the compiler and mangling.
+const GLUE: [&str; 3] = ["drop_in_place<", "drop_in_place::<", "drop_glue::<"];
+
+/// The future type in the name of a task's drop glue, or of one of its generic functions.
+fn future_type_in(name: &str) -> Option<&str> {
+    const DROPPED: [&str; 3] = [
+        "tokio::runtime::task::core::Cell<",
+        "tokio::runtime::task::core::CoreStage<",
+        "tokio::runtime::task::core::Stage<",
+    ];
     const GENERIC: [&str; 7] = [
         "tokio::runtime::task::raw::poll::<",
         "tokio::runtime::task::raw::dealloc::<",
@@ -222,10 +227,8 @@ fn future_in(name: &str) -> Option<&str> {
         "tokio::runtime::task::harness::Harness<",
         "tokio::runtime::task::core::Core<",
     ];
-    let is_glue = name.contains("drop_in_place<")
-        || name.contains("drop_glue::<")
-        || name.contains("drop_in_place::<");
-    let prefixes = [CELL].into_iter().chain(STAGES).filter(|_| is_glue).chain(GENERIC);
+    let is_glue = GLUE.iter().any(|prefix| name.contains(prefix));
+    let prefixes = DROPPED.into_iter().filter(|_| is_glue).chain(GENERIC);
     prefixes
         .filter_map(|prefix| first_argument(name, prefix))
         // Legacy names of generic functions have the parameter's own name.
@@ -259,7 +262,7 @@ mod tests {
             ("a::Stage<u8>::poll", None),
         ];
         for (name, future) in cases {
-            assert_eq!(future_in(name), future, "{name}");
+            assert_eq!(future_type_in(name), future, "{name}");
         }
     }
 }

@@ -6,7 +6,10 @@ use addr2line::Context;
 use gimli::{DwarfSections, EndianArcSlice, LittleEndian, SectionId};
 
 use crate::{
-    names::{location::CodeLocation, text::sanitize},
+    names::{
+        location::CodeLocation,
+        text::{demangle, sanitize},
+    },
     process::modules::Module,
 };
 
@@ -18,7 +21,7 @@ pub(crate) struct Lines {
     bias: u64,
 }
 
-/// A function that contains an address, with the line.
+/// A function that contains an address, and the line within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceFrame {
     /// Demangled; `None` if the debug information has no name.
@@ -27,7 +30,7 @@ pub(crate) struct SourceFrame {
 }
 
 impl Lines {
-    /// Reads them from the module's file; `None` if it has none.
+    /// Loads the line tables of a module; `None` if it has none.
     pub(crate) fn load(module: &Module) -> Option<Lines> {
         let image = module.image_with(".debug_line")?;
         let load = |id: SectionId| -> Result<Slice, gimli::Error> {
@@ -42,23 +45,22 @@ impl Lines {
 
     /// The line of an address.
     pub(crate) fn location(&self, address: u64) -> Option<CodeLocation> {
-        let own = address.wrapping_sub(self.bias);
-        code_location(self.context.find_location(own).ok()??)
+        let file_address = address.wrapping_sub(self.bias);
+        code_location(self.context.find_location(file_address).ok()??)
     }
 
-    /// The functions at an address: the innermost inlined one first, the real one last.
+    /// The functions at an address: the innermost inlined function first, the compiled one last.
     pub(crate) fn frames(&self, address: u64) -> Vec<SourceFrame> {
         const MAX_INLINED: usize = 64;
-        let own = address.wrapping_sub(self.bias);
-        let Ok(mut frames) = self.context.find_frames(own).skip_all_loads() else {
+        let file_address = address.wrapping_sub(self.bias);
+        let Ok(mut frames) = self.context.find_frames(file_address).skip_all_loads() else {
             return Vec::new();
         };
         let mut found = Vec::new();
         while let Ok(Some(frame)) = frames.next() {
-            let function = frame.function.and_then(|function| {
-                let name = function.raw_name().ok()?.into_owned();
-                Some(sanitize(&format!("{:#}", rustc_demangle::demangle(&name))))
-            });
+            let function = frame
+                .function
+                .and_then(|function| Some(sanitize(&demangle(&function.raw_name().ok()?))));
             let location = frame.location.and_then(code_location);
             found.push(SourceFrame { function, location });
             if found.len() == MAX_INLINED {

@@ -9,7 +9,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct CodeLocation {
-    /// Path as the compiler saw it.
+    /// Path as given to the compiler.
     pub file: String,
     /// From 1.
     pub line: u32,
@@ -18,16 +18,16 @@ pub struct CodeLocation {
 }
 
 impl CodeLocation {
-    /// The location at `address`, if one is there.
+    /// The location at `address`; `None` if the memory there has another shape.
     pub(crate) fn read(memory: &(impl Memory + ?Sized), address: u64) -> Option<CodeLocation> {
-        const LONGEST_PATH: u64 = 2048;
+        const MAX_PATH_LENGTH: u64 = 2048;
         let words = memory.words(address, 3);
         let &[file, length, position] = words.first_chunk()?;
         let (line, column) = (position as u32, (position >> 32) as u32);
-        let plausible = (1..=LONGEST_PATH).contains(&length)
+        let is_location = (1..=MAX_PATH_LENGTH).contains(&length)
             && (1..1 << 24).contains(&line)
             && (1..1 << 16).contains(&column);
-        if !plausible {
+        if !is_location {
             return None;
         }
         let bytes = memory.bytes(file, length as usize);
@@ -36,11 +36,10 @@ impl CodeLocation {
         is_path.then(|| CodeLocation { file: sanitize(text), line, column })
     }
 
-    /// Whether it lies in a dependency, the standard library or a library in C, as far as the path
-    /// shows.
+    /// Whether the path is one of a dependency, the standard library or a library in C.
     pub fn is_dependency(&self) -> bool {
-        let is_of_rust = self.file.ends_with(".rs");
-        !is_of_rust
+        let is_rust = self.file.ends_with(".rs");
+        !is_rust
             || [
                 "/registry/src/",
                 "/rustc/",
@@ -53,8 +52,7 @@ impl CodeLocation {
             .any(|part| self.file.contains(part))
     }
 
-    /// The path without the part that all files of a crate have in common: `tokio-1.54.1/src/x.rs`,
-    /// `src/main.rs`.
+    /// The path from the crate's folder: `tokio-1.54.1/src/x.rs`, `src/main.rs`.
     pub fn short_file(&self) -> &str {
         let file = self.file.as_str();
         if let Some((_, rest)) = file.rsplit_once("/registry/src/") {
@@ -66,7 +64,7 @@ impl CodeLocation {
             return rest;
         }
         match file.rfind("/src/") {
-            Some(at) => &file[at + 1..],
+            Some(index) => &file[index + 1..],
             None => file,
         }
     }
@@ -100,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn short_paths() {
+    fn short_file_starts_at_the_crate() {
         let cases = [
             (
                 "/home/user/.cargo/registry/src/index-1/hyper-1.2.3/src/proto/h1.rs",

@@ -1,7 +1,7 @@
 //! Short forms of type and function names.
 
-/// Futures around another one, which is their first generic argument, and whose own name does
-/// not describe the task: spans, measurements, boxes.
+/// Futures that wrap another one, their first generic argument, and whose own name does not
+/// describe the task: spans, measurements, boxes.
 const WRAPPERS: [&str; 10] = [
     "trace::Root",
     "Instrumented",
@@ -15,9 +15,9 @@ const WRAPPERS: [&str; 10] = [
     "Timeout",
 ];
 
-/// The future inside of all wrappers: `server::conn::{{closure}}` of
+/// The future inside all wrappers: `server::conn::{{closure}}` of
 /// `tracing::instrument::Instrumented<server::conn::{{closure}}>`.
-fn unwrapped(mut name: &str) -> &str {
+fn without_wrappers(mut name: &str) -> &str {
     loop {
         let Some(open) = name.find('<') else { return name };
         let path = &name[..open];
@@ -32,19 +32,17 @@ fn unwrapped(mut name: &str) -> &str {
     }
 }
 
-/// `server::conn` of `server::conn::{{closure}}` or `server::conn<T>::{async_fn_env#0}<T>`:
-/// the last two parts of the path, without wrappers, generics and closures.
-pub(crate) fn shorten(name: &str) -> String {
-    let name = unwrapped(name);
-    let folded = without_generics(name);
-    // A whole path may be in angle brackets: `<server::Conn as core::future::Future>`.
-    let folded = if folded.is_empty() {
+/// The last two parts of a future type's path, without wrappers, generics and closures:
+/// `server::conn` of `server::conn::{{closure}}` or `server::conn<T>::{async_fn_env#0}<T>`.
+pub(crate) fn short_type(name: &str) -> String {
+    let name = without_wrappers(name);
+    let mut path = without_generics(name);
+    // The whole path may be in angle brackets: `<server::Conn as core::future::Future>`.
+    if path.is_empty() {
         let inner = name.trim_start_matches(['<', '&', '*']);
-        without_generics(inner.split(" as ").next().unwrap_or(inner))
-    } else {
-        folded
-    };
-    let parts: Vec<&str> = folded
+        path = without_generics(inner.split(" as ").next().unwrap_or(inner));
+    }
+    let parts: Vec<&str> = path
         .split("::")
         .map(str::trim)
         .filter(|part| !part.is_empty() && !part.starts_with('{'))
@@ -56,70 +54,69 @@ pub(crate) fn shorten(name: &str) -> String {
     }
 }
 
-/// A function's name without generic arguments: `io::Read::read` of
-/// `<std::io::Stdin as std::io::Read>::read::<u8>` keeps the type: `std::io::Stdin::read`.
-pub(crate) fn fold(name: &str) -> String {
+/// A function's path without generic arguments and traits: `std::io::Stdin::read` of
+/// `<std::io::Stdin as std::io::Read>::read::<u8>`.
+pub(crate) fn short_function(name: &str) -> String {
     // Inlined functions have no path in line tables.
-    for (start, text) in
+    for (prefix, short) in
         [("{closure", "closure"), ("{async_fn", "async fn"), ("{async_block", "async block")]
     {
-        if name.starts_with(start) {
-            return text.to_owned();
+        if name.starts_with(prefix) {
+            return short.to_owned();
         }
     }
     let Some(inner) = name.strip_prefix('<') else {
         return without_generics(name).replace("::::", "::").trim_end_matches(':').to_owned();
     };
     let mut depth = 1_usize;
-    let mut before = ' ';
-    for (at, c) in inner.char_indices() {
+    let mut previous = ' ';
+    for (index, c) in inner.char_indices() {
         match c {
             '<' => depth += 1,
-            '>' if before != '-' => depth -= 1,
+            '>' if previous != '-' => depth -= 1,
             _ => {}
         }
         if depth == 0 {
-            let kind = inner[..at].split(" as ").next().unwrap_or_default();
-            let kind = kind.trim_start_matches(['&', '*']).trim_start_matches("mut ");
-            return format!("{}{}", fold(kind), fold(&inner[at + 1..]));
+            let self_type = inner[..index].split(" as ").next().unwrap_or_default();
+            let self_type = self_type.trim_start_matches(['&', '*']).trim_start_matches("mut ");
+            return short_function(self_type) + &short_function(&inner[index + 1..]);
         }
-        before = c;
+        previous = c;
     }
     name.to_owned()
 }
 
 fn without_generics(name: &str) -> String {
     let mut depth = 0_usize;
-    let mut text = String::with_capacity(name.len());
-    let mut before = ' ';
+    let mut path = String::with_capacity(name.len());
+    let mut previous = ' ';
     for c in name.chars() {
         match c {
             '<' => depth += 1,
             // The `>` in the arrow of a function type does not close a bracket.
-            '>' if before != '-' => depth = depth.saturating_sub(1),
-            _ if depth == 0 => text.push(c),
+            '>' if previous != '-' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => path.push(c),
             _ => {}
         }
-        before = c;
+        previous = c;
     }
-    text
+    path
 }
 
 /// The first generic argument behind `prefix`, which ends with `<`.
 pub(crate) fn first_argument<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = &name[name.find(prefix)? + prefix.len()..];
     let mut depth = 0_usize;
-    let mut before = ' ';
-    for (at, c) in rest.char_indices() {
+    let mut previous = ' ';
+    for (index, c) in rest.char_indices() {
         match c {
             '<' | '(' | '[' => depth += 1,
-            '>' if before == '-' => {}
-            '>' | ')' | ']' if depth == 0 => return Some(rest[..at].trim()),
-            ',' if depth == 0 => return Some(rest[..at].trim()),
+            '>' if previous == '-' => {}
+            '>' | ')' | ']' | ',' if depth == 0 => return Some(rest[..index].trim()),
             '>' | ')' | ']' => depth -= 1,
             _ => {}
         }
-        before = c;
+        previous = c;
     }
     None
 }
@@ -129,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn type_names_are_shortened() {
+    fn short_types_have_no_wrappers_generics_and_closures() {
         let cases = [
             ("server::conn::{{closure}}", "server::conn"),
             ("my_server::net::handle_conn::{{closure}}::{{closure}}", "net::handle_conn"),
@@ -150,12 +147,12 @@ mod tests {
             ("{{closure}}", "{{closure}}"),
         ];
         for (name, short) in cases {
-            assert_eq!(shorten(name), short, "{name}");
+            assert_eq!(short_type(name), short, "{name}");
         }
     }
 
     #[test]
-    fn function_names_without_generics() {
+    fn short_functions_have_no_generics_and_traits() {
         let cases = [
             ("std::io::read::<std::sys::Stdin>", "std::io::read"),
             ("<std::sys::Fd>::read", "std::sys::Fd::read"),
@@ -166,13 +163,13 @@ mod tests {
             ("a::LocalKey<T>::try_with", "a::LocalKey::try_with"),
             ("<unbalanced", "<unbalanced"),
         ];
-        for (name, folded) in cases {
-            assert_eq!(fold(name), folded, "{name}");
+        for (name, short) in cases {
+            assert_eq!(short_function(name), short, "{name}");
         }
     }
 
     #[test]
-    fn the_first_generic_argument() {
+    fn first_generic_argument_may_contain_brackets_and_arrows() {
         let cell = "core::ptr::drop_in_place<tokio::runtime::task::core::Cell<a::b<(u8, u8), fn(u8) -> u8>::{{closure}}, alloc::sync::Arc<S>>>";
         assert_eq!(
             first_argument(cell, "task::core::Cell<"),

@@ -1,10 +1,15 @@
-//! Text from another process or file: untrusted.
+//! Untrusted text: from another process or its files.
 
-/// Replaces control characters, which a terminal would interpret, and bounds the length.
+/// A symbol as Rust source has it, without its hash.
+pub(crate) fn demangle(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
+}
+
+/// Replaces control characters, which a terminal would interpret, and limits the length.
 pub(crate) fn sanitize(text: &str) -> String {
-    const LONGEST: usize = 4096;
+    const MAX_CHARACTERS: usize = 4096;
     text.chars()
-        .take(LONGEST)
+        .take(MAX_CHARACTERS)
         .map(|c| if c.is_control() || is_bidirectional(c) { '\u{fffd}' } else { c })
         .collect()
 }
@@ -19,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_replaced_and_length_is_bounded() {
+    fn control_characters_are_replaced_and_length_is_limited() {
         assert_eq!(sanitize("a\x1b[2Jb\nc\u{202e}d ä"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d ä");
         assert_eq!(sanitize(&"x".repeat(10_000)).len(), 4096);
     }
