@@ -54,7 +54,7 @@ pub struct Process {
     pub(super) known: HashMap<u64, Runtime>,
     pub(super) no_runtimes: NoRuntimes,
     /// Counters of the runtimes' blocking pools, by handle.
-    pub(super) pools: HashMap<u64, pool::Place>,
+    pub(super) pools: HashMap<u64, pool::CountersAddress>,
     /// Names of task types, by vtable.
     pub(super) names: HashMap<u64, Arc<TypeNames>>,
     /// Spawn locations by address.

@@ -11,7 +11,7 @@ use crate::{
     },
     tokio::{
         pool::{self, Pool},
-        queues::{LocalQueues, injected},
+        queues::{LocalQueues, injection_queue},
         task::{RawTask, StateKind},
     },
 };
@@ -100,10 +100,11 @@ impl Process {
             let capability = format!("blocking pool of runtime {index}");
             let (memory, handle) = (&*self.identity, runtime.handle);
             let known = self.pools.get(&handle).copied();
-            let place = known.or_else(|| pool::find(memory, handle, workers, is_constant));
-            let pool = place.and_then(|place| pool::read(memory, place, workers, is_constant));
-            match (place, pool) {
-                (Some(place), Some(_)) => self.pools.insert(handle, place),
+            let address = known.or_else(|| pool::find(memory, handle, workers, is_constant));
+            let pool =
+                address.and_then(|address| pool::read(memory, address, workers, is_constant));
+            match (address, pool) {
+                (Some(address), Some(_)) => self.pools.insert(handle, address),
                 _ => self.pools.remove(&handle),
             };
             match pool {
@@ -153,13 +154,13 @@ impl Process {
         });
         let lists = self.known.get(&runtime.handle).map(|known| known.lists.lists.as_slice());
         let others = lists.unwrap_or_default().iter().map(|list| list.head).collect();
-        let injected = injected(memory, runtime.handle, &rest, &others);
+        let injected = injection_queue(memory, runtime.handle, &rest, &others);
         injected.iter().flatten().for_each(|task| {
             rest.remove(task);
         });
         let slot = |worker| match rest.is_empty() {
             true => None,
-            false => queues.lifo(memory, worker, &near(worker), &rest),
+            false => queues.lifo_slot(memory, worker, &near(worker), &rest),
         };
         Ok(Queued { local, lifo: (0..workers).map(slot).collect(), injected })
     }

@@ -10,6 +10,7 @@ use crate::{
         thread_ids::ThreadIds,
         types::{Check, Flavor, Frame, RuntimeInfo, TaskKind, ThreadInfo, TokioCopy, WorkerInfo},
     },
+    memory::is_pointer,
     process::threads::{self, Place, Thread},
     tokio::{task::StateKind, worker},
 };
@@ -38,10 +39,10 @@ impl Process {
         self.add_pools(found, checks);
         self.contexts = contexts(blocks, &offsets, found);
         let current = self.current_tasks(blocks, found, &offsets, threads.len(), checks);
-        for (index, busy_at) in unplaced {
+        for (index, busy_address) in unplaced {
             if let Some(tid) = polling_thread(&current, found, index) {
                 found.runtimes[index].workers[0].tid = Some(tid);
-                self.busy_words.insert(tid, busy_at);
+                self.busy_words.insert(tid, busy_address);
                 worker_of.insert(tid, (index, 0));
             }
         }
@@ -139,11 +140,11 @@ impl Process {
             if let (false, [None], [worker]) =
                 (workers.is_multi_thread, &tids[..], &workers.workers[..])
             {
-                unplaced.push((index, worker.busy_at));
+                unplaced.push((index, worker.busy_address));
             }
             for (worker, tid) in tids.iter().enumerate() {
                 if let Some(tid) = tid {
-                    self.busy_words.insert(*tid, workers.workers[worker].busy_at);
+                    self.busy_words.insert(*tid, workers.workers[worker].busy_address);
                     worker_of.insert(*tid, (index, worker));
                 }
             }
@@ -195,8 +196,8 @@ fn contexts(blocks: &[Block], offsets: &HashMap<usize, Offsets>, found: &Found) 
         let pointers = range
             .filter(|near| *near != at)
             .map(|near| (near.cast_signed() - at.cast_signed(), block.words[near]));
-        let is_pointer = |(_, word): &(isize, u64)| *word > 0xffff && word.is_multiple_of(8);
-        Some(Contexts { tid: block.tid, handle, pointers: pointers.filter(is_pointer).collect() })
+        let pointers = pointers.filter(|(_, word)| is_pointer(*word)).collect();
+        Some(Contexts { tid: block.tid, handle, pointers })
     };
     blocks.iter().filter_map(of_block).collect()
 }

@@ -11,7 +11,7 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     Contexts,
-    memory::{Memory, MemoryExt},
+    memory::{Memory, MemoryExt, is_pointer},
     sampler::polls::Key,
 };
 
@@ -227,10 +227,6 @@ fn read(
         Some((place, (word? >> (place.half % 2 * 32)) as u32))
     };
     cores.iter().map(|(place, _)| *place).zip(words).filter_map(number).collect()
-}
-
-fn is_pointer(word: u64) -> bool {
-    word > 0xffff && word < 1 << 47 && word.is_multiple_of(8)
 }
 
 #[cfg(test)]

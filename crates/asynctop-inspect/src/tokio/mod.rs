@@ -15,3 +15,6 @@ pub mod task;
 pub mod version;
 pub mod vtable;
 pub mod worker;
+
+/// Bytes of a scheduler's handle that are searched for its parts.
+const HANDLE_LENGTH: usize = 4096;

@@ -1,29 +1,31 @@
 //! The queues in which tasks wait for their poll: one for each worker of a multi-thread runtime, its
 //! LIFO slot, and the runtime's injection queue.
 //!
-//! A worker's queue is a ring of 256 tasks, which it shares with those that steal from it. The
+//! A worker's queue is a ring of 256 tasks, which it shares with the workers that steal from it. The
 //! runtime's handle has a boxed slice with two shared pointers for each worker; one of them leads
 //! to its ring. The injection queue is a list within the handle, linked by the second word of each
-//! task's header. Every task that is in one of them is scheduled, which makes each recognition
-//! certain unless all queues are empty.
+//! task's header. All tasks in queues are scheduled, so a queue with a task is recognized with
+//! certainty.
 
 use std::collections::HashSet;
 
-use crate::memory::{Memory, MemoryExt};
+use crate::{
+    memory::{Memory, MemoryExt, is_pointer},
+    tokio::HANDLE_LENGTH,
+};
 
-/// Bytes of a handle that are searched.
-const SEARCHED: usize = 4096;
-/// Number of places in a worker's ring.
-const RING: u32 = 256;
-/// Words of a shared queue that are examined, the counts of references included.
-const WORDS: usize = 5;
+/// Capacity of a worker's queue.
+const LOCAL_QUEUE_CAPACITY: u32 = 256;
+/// Words of a shared queue, the reference counts included.
+const QUEUE_WORDS: usize = 5;
 /// Offset of the next task of a queue in a task's header.
-const NEXT_AT: u64 = 8;
-/// Words of a worker's context and of its core that are examined.
-const CONTEXT: usize = 16;
-const CORE: usize = 32;
+const NEXT_OFFSET: u64 = 8;
+/// Words of a worker's context that are searched for its core.
+const CONTEXT_WORDS: usize = 16;
+/// Words of a worker's core that are searched for its queue and its LIFO slot.
+const CORE_WORDS: usize = 32;
 
-/// The queues of a runtime's workers, recognized.
+/// The queues of a runtime's workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalQueues {
     /// Addresses of the shared queues, by worker.
@@ -31,25 +33,25 @@ pub struct LocalQueues {
     layout: Layout,
 }
 
-/// Indices of a queue's words.
+/// Indices of the words of a shared queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
     /// Pointer to the ring.
     ring: usize,
-    /// Two numbers of 32 bits: of the first task, and of the first one that is being stolen.
+    /// Two numbers of 32 bits: of the first task, and of the first task that is being stolen.
     head: usize,
-    /// The number behind the last task, 32 bits.
+    /// The number after that of the last task, 32 bits.
     tail: usize,
 }
 
-/// The order in memory since Tokio 1.45 first.
+/// The layout since Tokio 1.45 is the first one.
 const LAYOUTS: [Layout; 3] = [
     Layout { ring: 2, head: 3, tail: 4 },
     Layout { ring: 4, head: 2, tail: 3 },
     Layout { ring: 3, head: 2, tail: 4 },
 ];
 
-/// A worker's queue at one moment.
+/// The indices of a worker's queue at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ring {
     address: u64,
@@ -57,50 +59,51 @@ struct Ring {
     tail: u32,
 }
 
-/// The contents of the queues of a runtime's workers.
+/// The contents of the queues of a runtime's workers at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Queued {
+pub struct LocalContents {
     rings: Vec<Ring>,
-    /// The tasks of each worker by address, the next one first.
+    /// The addresses of the tasks of each worker, the next one first.
     pub tasks: Vec<Vec<u64>>,
 }
 
 impl Layout {
-    /// The queue with these words, if they have its shape.
-    fn decode(self, words: &[u64; WORDS]) -> Option<Ring> {
+    /// The queue with these words, if they have the shape of one.
+    fn decode(self, words: &[u64; QUEUE_WORDS]) -> Option<Ring> {
         let address = words[self.ring];
         let (head, steal) = (words[self.head] as u32, (words[self.head] >> 32) as u32);
         let tail = words[self.tail] as u32;
         let is_shared = (1..1 << 31).contains(&words[0]) && words[1] == 1;
-        let is_queue = tail.wrapping_sub(head) <= RING && head.wrapping_sub(steal) <= RING;
-        (is_shared && is_pointer(&address) && is_queue).then_some(Ring { address, head, tail })
+        let is_queue = tail.wrapping_sub(head) <= LOCAL_QUEUE_CAPACITY
+            && head.wrapping_sub(steal) <= LOCAL_QUEUE_CAPACITY;
+        (is_shared && is_pointer(address) && is_queue).then_some(Ring { address, head, tail })
     }
 }
 
 impl Ring {
-    /// The tasks in it, the next one first; `None` if it cannot be read.
+    /// The addresses of its tasks, the next one first; `None` if it cannot be read.
     fn tasks(self, memory: &(impl Memory + ?Sized)) -> Option<Vec<u64>> {
-        let words = memory.words(self.address, RING as usize);
-        let places = (0..self.tail.wrapping_sub(self.head)).map(|at| self.head.wrapping_add(at));
-        let tasks = || places.map(|at| words[(at % RING) as usize]).collect();
-        (words.len() == RING as usize).then(tasks)
+        let slots = memory.words(self.address, LOCAL_QUEUE_CAPACITY as usize);
+        let numbers = (0..self.tail.wrapping_sub(self.head)).map(|i| self.head.wrapping_add(i));
+        let tasks = || numbers.map(|i| slots[(i % LOCAL_QUEUE_CAPACITY) as usize]).collect();
+        (slots.len() == LOCAL_QUEUE_CAPACITY as usize).then(tasks)
     }
 }
 
 impl LocalQueues {
-    /// The queues of the runtime whose handle is at `handle`, which has so many workers.
+    /// The queues of the runtime whose handle is at `handle`, and which has `workers`.
     pub fn find(memory: &(impl Memory + ?Sized), handle: u64, workers: usize) -> Option<Self> {
-        let words = memory.words(handle, SEARCHED / 8);
+        let words = memory.words(handle, HANDLE_LENGTH / 8);
         let slices = words.windows(2).filter(|pair| pair[1] == workers as u64 && workers > 0);
-        let pointers = slices.map(|pair| pair[0]);
-        pointers.filter(is_pointer).find_map(|slice| {
+        let mut pointers = slices.map(|pair| pair[0]).filter(|pointer| is_pointer(*pointer));
+        pointers.find_map(|slice| {
             let pairs = memory.words(slice, workers * 2);
-            let queues = |which| pairs.iter().skip(which).step_by(2).copied().collect();
-            (0..2).find_map(|which| LocalQueues::recognize(memory, queues(which), workers))
+            let queues = |half| pairs.iter().skip(half).step_by(2).copied().collect();
+            (0..2).find_map(|half| LocalQueues::recognize(memory, queues(half), workers))
         })
     }
 
-    /// The queues at these addresses, if they all have the same layout, and none is there twice.
+    /// The queues at these addresses, if all are distinct and have the same layout.
     fn recognize(
         memory: &(impl Memory + ?Sized),
         queues: Vec<u64>,
@@ -115,82 +118,78 @@ impl LocalQueues {
         })
     }
 
-    /// All rings, if each has its shape.
+    /// The rings of all workers, if all are distinct and have the shape of one.
     fn rings(&self, memory: &(impl Memory + ?Sized)) -> Option<Vec<Ring>> {
-        let ring = |&queue: &u64| self.layout.decode(memory.words(queue, WORDS).first_chunk()?);
-        let rings: Option<Vec<Ring>> = self.queues.iter().map(ring).collect();
-        let rings = rings?;
+        let ring =
+            |&queue: &u64| self.layout.decode(memory.words(queue, QUEUE_WORDS).first_chunk()?);
+        let rings: Vec<Ring> = self.queues.iter().map(ring).collect::<Option<_>>()?;
         let distinct: HashSet<u64> = rings.iter().map(|ring| ring.address).collect();
         (distinct.len() == rings.len()).then_some(rings)
     }
 
-    /// The queues as they are now; `None` if what is there is no queue.
-    pub fn read(&self, memory: &(impl Memory + ?Sized)) -> Option<Queued> {
+    /// The current contents; `None` if the queues are no longer there.
+    pub fn read(&self, memory: &(impl Memory + ?Sized)) -> Option<LocalContents> {
         let rings = self.rings(memory)?;
         let tasks = rings.iter().map(|ring| ring.tasks(memory)).collect::<Option<_>>()?;
-        Some(Queued { rings, tasks })
+        Some(LocalContents { rings, tasks })
     }
 
-    /// Whether no task was put into a queue or taken out since `queued` was read.
-    pub fn are_unchanged(&self, memory: &(impl Memory + ?Sized), queued: &Queued) -> bool {
-        self.rings(memory).as_ref() == Some(&queued.rings)
+    /// Whether no task was put into a queue or taken out since `contents` was read.
+    pub fn are_unchanged(&self, memory: &(impl Memory + ?Sized), contents: &LocalContents) -> bool {
+        self.rings(memory).as_ref() == Some(&contents.rings)
     }
 
-    /// The task in a worker's LIFO slot, if it is one of the tasks in `scheduled`. `near` are the
-    /// words of the worker's thread-local block around its handle. One of them leads to its context
-    /// on its stack, which leads to its core, which has the worker's queue and the slot.
-    pub fn lifo(
+    /// The task in a worker's LIFO slot, if it is one of the tasks in `scheduled`. `near_handle` are
+    /// the words of the worker's thread-local block around its handle. One of them leads to its
+    /// context on its stack, which leads to its core, which has the worker's queue and the slot.
+    pub fn lifo_slot(
         &self,
         memory: &(impl Memory + ?Sized),
         worker: usize,
-        near: &[u64],
+        near_handle: &[u64],
         scheduled: &HashSet<u64>,
     ) -> Option<u64> {
         let queue = *self.queues.get(worker)?;
-        let contexts = near.iter().filter(|word| is_pointer(word));
-        let mut seen = HashSet::new();
-        contexts.flat_map(|&context| memory.words(context, CONTEXT)).find_map(|core| {
-            if !is_pointer(&core) || !seen.insert(core) {
+        let contexts = near_handle.iter().filter(|word| is_pointer(**word));
+        let mut examined = HashSet::new();
+        contexts.flat_map(|&context| memory.words(context, CONTEXT_WORDS)).find_map(|core| {
+            if !is_pointer(core) || !examined.insert(core) {
                 return None;
             }
-            let words = memory.words(core, CORE);
+            let words = memory.words(core, CORE_WORDS);
             let slot = words.iter().copied().find(|word| scheduled.contains(word));
             words.contains(&queue).then_some(slot)?
         })
     }
 }
 
-fn is_pointer(word: &u64) -> bool {
-    *word > 0xffff && word.is_multiple_of(8)
-}
-
-/// The tasks in the injection queue of the runtime whose handle is at `handle`, by address, the
+/// The addresses of the tasks in the injection queue of the runtime whose handle is at `handle`, the
 /// next one first: the only list within the handle that consists of tasks in `scheduled`. `None` if
-/// there is none; an empty queue has no shape. `others` are addresses of words in the handle that
-/// are ends of other lists.
-pub fn injected(
+/// there is none; an empty queue cannot be recognized. `other_lists` are the addresses of words in
+/// the handle that are ends of other lists.
+pub fn injection_queue(
     memory: &(impl Memory + ?Sized),
     handle: u64,
     scheduled: &HashSet<u64>,
-    others: &HashSet<u64>,
+    other_lists: &HashSet<u64>,
 ) -> Option<Vec<u64>> {
-    let words = memory.words(handle, SEARCHED / 8);
-    (0..words.len().saturating_sub(1)).find_map(|at| {
-        let (head, tail) = (words[at], words[at + 1]);
-        let is_other = others.contains(&handle.wrapping_add(at as u64 * 8));
+    let words = memory.words(handle, HANDLE_LENGTH / 8);
+    (0..words.len().saturating_sub(1)).find_map(|index| {
+        let (head, tail) = (words[index], words[index + 1]);
+        let is_other = other_lists.contains(&handle.wrapping_add(index as u64 * 8));
         if is_other || !scheduled.contains(&head) || !scheduled.contains(&tail) {
             return None;
         }
         let mut tasks = vec![head];
         let mut last = head;
         while last != tail && tasks.len() <= scheduled.len() {
-            last = memory.word(last.wrapping_add(NEXT_AT))?;
+            last = memory.word(last.wrapping_add(NEXT_OFFSET))?;
             if !scheduled.contains(&last) {
                 return None;
             }
             tasks.push(last);
         }
-        let is_end = memory.word(last.wrapping_add(NEXT_AT)) == Some(0);
+        let is_end = memory.word(last.wrapping_add(NEXT_OFFSET)) == Some(0);
         (last == tail && is_end).then_some(tasks)
     })
 }
@@ -230,22 +229,22 @@ mod tests {
     }
 
     #[test]
-    fn rings_are_read_across_their_end() {
+    fn queue_is_read_across_the_end_of_its_ring() {
         let image = image();
         let queues = LocalQueues::find(&image, HANDLE, 2).expect("queues");
         assert_eq!(queues.queues, QUEUES);
-        let queued = queues.read(&image).expect("queues");
-        assert_eq!(queued.tasks, [vec![0xa000, 0xb000], vec![]]);
-        assert!(queues.are_unchanged(&image, &queued));
+        let contents = queues.read(&image).expect("queues");
+        assert_eq!(contents.tasks, [vec![0xa000, 0xb000], vec![]]);
+        assert!(queues.are_unchanged(&image, &contents));
         let mut later = image.clone();
         later.set_word(QUEUES[0] + 24, 256 | 256 << 32);
-        assert!(!queues.are_unchanged(&later, &queued));
+        assert!(!queues.are_unchanged(&later, &contents));
         assert_eq!(LocalQueues::find(&image, HANDLE, 3), None);
         assert_eq!(LocalQueues::find(&image, HANDLE, 0), None);
     }
 
     #[test]
-    fn what_is_no_queue_is_rejected() {
+    fn memory_without_queues_is_rejected() {
         let wrong = [
             (QUEUES[1] + 16, RINGS[0], "one ring for two workers"),
             (QUEUES[1] + 16, 0x9999_0000, "a ring that cannot be read"),
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn lifo_slot_is_in_the_core_that_has_the_queue() {
+    fn lifo_slot_is_found_in_the_core_with_the_queue() {
         let mut image = image();
         let (context, core) = (0xa_0000, 0xa_0400);
         for (address, word) in [(context + 16, core), (core + 8, 0xb000), (core + 24, QUEUES[1])] {
@@ -270,14 +269,14 @@ mod tests {
         let queues = LocalQueues::find(&image, HANDLE, 2).expect("queues");
         let scheduled = HashSet::from([0xb000]);
         let near = [0, 7, context, u64::MAX - 7];
-        assert_eq!(queues.lifo(&image, 1, &near, &scheduled), Some(0xb000));
-        assert_eq!(queues.lifo(&image, 0, &near, &scheduled), None, "another worker's core");
-        assert_eq!(queues.lifo(&image, 1, &near, &HashSet::new()), None);
-        assert_eq!(queues.lifo(&image, 2, &near, &scheduled), None);
+        assert_eq!(queues.lifo_slot(&image, 1, &near, &scheduled), Some(0xb000));
+        assert_eq!(queues.lifo_slot(&image, 0, &near, &scheduled), None, "another worker's core");
+        assert_eq!(queues.lifo_slot(&image, 1, &near, &HashSet::new()), None);
+        assert_eq!(queues.lifo_slot(&image, 2, &near, &scheduled), None);
     }
 
     #[test]
-    fn injection_queue_is_a_list_of_scheduled_tasks() {
+    fn injection_queue_consists_of_scheduled_tasks() {
         let [first, second, third] = [0xa_0800, 0xa_0900, 0xa_0a00];
         let mut image = image();
         let ends = HANDLE + 0x100;
@@ -288,15 +287,19 @@ mod tests {
         }
         let scheduled = HashSet::from([first, second, third, 0xb000]);
         let none = HashSet::new();
-        let found = injected(&image, HANDLE, &scheduled, &none);
+        let found = injection_queue(&image, HANDLE, &scheduled, &none);
         assert_eq!(found, Some(vec![first, second, third]));
-        assert_eq!(injected(&image, HANDLE, &scheduled, &HashSet::from([ends])), None);
-        assert_eq!(injected(&image, HANDLE, &HashSet::from([first, third]), &none), None);
+        assert_eq!(injection_queue(&image, HANDLE, &scheduled, &HashSet::from([ends])), None);
+        assert_eq!(injection_queue(&image, HANDLE, &HashSet::from([first, third]), &none), None);
         // A cycle.
         image.set_word(second + 8, first);
-        assert_eq!(injected(&image, HANDLE, &scheduled, &none), None);
+        assert_eq!(injection_queue(&image, HANDLE, &scheduled, &none), None);
         image.set_word(second + 8, third);
         image.set_word(third + 8, first);
-        assert_eq!(injected(&image, HANDLE, &scheduled, &none), None, "it goes on behind its end");
+        assert_eq!(
+            injection_queue(&image, HANDLE, &scheduled, &none),
+            None,
+            "the list continues after its tail"
+        );
     }
 }

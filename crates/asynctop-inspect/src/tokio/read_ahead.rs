@@ -1,4 +1,5 @@
-//! Reading whole blocks of memory: neighbors in a list of tasks are often neighbors in memory, too.
+//! Reading whole blocks of memory, because neighbors in a list of tasks are often neighbors in
+//! memory.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,29 +8,29 @@ use std::{
 
 use crate::memory::{Memory, Span};
 
-/// Bytes read at once.
+/// Size of a block.
 const BLOCK: u64 = 1 << 14;
-/// Blocks are read only while at least one byte in so many is used.
-const MAX_WASTE: u64 = 64;
-/// The waste is not judged before so many bytes have been read.
-const TRIED: u64 = 64 * BLOCK;
-/// Maximum number of bytes kept.
-const MAX_KEPT: u64 = 1 << 28;
+/// Blocks are read only while at least one byte in this many is used.
+const MAX_BYTES_PER_USED: u64 = 64;
+/// Bytes that are read before their use is measured.
+const TRIAL_BYTES: u64 = 64 * BLOCK;
+/// Maximum number of bytes cached.
+const MAX_CACHED: u64 = 1 << 28;
 
-/// Memory whose gathers read whole blocks, and each block once: the content is as old as its first
-/// use. Single reads are not affected.
+/// Memory whose gathers read whole blocks, each block once: its content is that at the first use.
+/// Single reads are not affected.
 pub(super) struct ReadAhead<'a, M: ?Sized> {
     memory: &'a M,
-    kept: RefCell<Kept>,
+    cache: RefCell<BlockCache>,
 }
 
 #[derive(Default)]
-struct Kept {
-    /// Empty if it cannot be read completely.
+struct BlockCache {
+    /// A block that cannot be read completely is empty.
     blocks: Vec<Vec<u8>>,
     /// Indices of the blocks by address.
     index: HashMap<u64, usize>,
-    /// The latest result of [`Kept::find`].
+    /// The latest result of [`BlockCache::find`].
     latest: Cell<Option<(u64, usize)>>,
     used: u64,
     read: u64,
@@ -37,14 +38,15 @@ struct Kept {
 
 impl<'a, M: Memory + ?Sized> ReadAhead<'a, M> {
     pub(super) fn new(memory: &'a M) -> Self {
-        ReadAhead { memory, kept: RefCell::default() }
+        ReadAhead { memory, cache: RefCell::default() }
     }
 }
 
-impl Kept {
+impl BlockCache {
     /// Whether reading blocks is cheaper than reading spans.
     fn is_useful(&self) -> bool {
-        self.read < TRIED || (self.read < MAX_KEPT && self.read / MAX_WASTE < self.used)
+        self.read < TRIAL_BYTES
+            || (self.read < MAX_CACHED && self.read / MAX_BYTES_PER_USED < self.used)
     }
 
     /// The index of the block at `address`. Consecutive spans are mostly in the same block.
@@ -57,11 +59,11 @@ impl Kept {
         Some(index)
     }
 
+    /// Reads the missing blocks of `spans`.
     fn load(&mut self, memory: &(impl Memory + ?Sized), spans: &[Span]) {
-        let starts = spans.iter().map(|span| block_of(span.address));
-        let ends = spans.iter().map(|span| block_of(last(span)));
+        let ends = spans.iter().flat_map(|span| [span.address, last_address(span)]);
         let mut missing: Vec<u64> =
-            starts.chain(ends).filter(|&block| self.find(block).is_none()).collect();
+            ends.map(block_start).filter(|&block| self.find(block).is_none()).collect();
         if missing.is_empty() {
             return;
         }
@@ -81,11 +83,11 @@ impl Kept {
         }));
     }
 
-    /// Copies a span of at most two blocks. Returns whether it is completely known.
+    /// Copies a span of at most two blocks. Returns whether it is completely cached.
     fn copy(&self, span: &Span, mut target: &mut [u8]) -> bool {
         let mut address = span.address;
         while !target.is_empty() {
-            let Some(index) = self.find(block_of(address)) else { return false };
+            let Some(index) = self.find(block_start(address)) else { return false };
             let rest = self.blocks[index].get((address % BLOCK) as usize..).unwrap_or_default();
             let length = rest.len().min(target.len());
             if length == 0 {
@@ -99,11 +101,11 @@ impl Kept {
     }
 }
 
-fn block_of(address: u64) -> u64 {
+fn block_start(address: u64) -> u64 {
     address / BLOCK * BLOCK
 }
 
-fn last(span: &Span) -> u64 {
+fn last_address(span: &Span) -> u64 {
     span.address.saturating_add(span.length.saturating_sub(1) as u64)
 }
 
@@ -112,24 +114,23 @@ impl<M: Memory + ?Sized> Memory for ReadAhead<'_, M> {
         self.memory.read(address, buffer)
     }
 
-    fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
-        let mut kept = self.kept.borrow_mut();
-        if !kept.is_useful() {
+    fn gather(&self, spans: &[Span], mut buffer: &mut [u8]) -> Vec<bool> {
+        let mut cache = self.cache.borrow_mut();
+        if !cache.is_useful() {
             return self.memory.gather(spans, buffer);
         }
-        kept.load(self.memory, spans);
-        let mut at = 0;
+        cache.load(self.memory, spans);
         let mut complete = Vec::with_capacity(spans.len());
         for span in spans {
-            let part = &mut buffer[at..at + span.length];
-            at += span.length;
-            let is_known = kept.copy(span, part);
-            kept.used += if is_known { span.length as u64 } else { 0 };
-            let is_complete = is_known || self.memory.read(span.address, part) == span.length;
+            let (part, rest) = buffer.split_at_mut(span.length);
+            let is_cached = cache.copy(span, part);
+            cache.used += if is_cached { span.length as u64 } else { 0 };
+            let is_complete = is_cached || self.memory.read(span.address, part) == span.length;
             if !is_complete {
                 part.fill(0);
             }
             complete.push(is_complete);
+            buffer = rest;
         }
         complete
     }
@@ -140,10 +141,10 @@ mod tests {
     use super::*;
     use crate::memory::{Image, words_of};
 
-    /// Counts the calls.
+    /// Counts the gathers.
     struct Counted {
         image: Image,
-        calls: Cell<usize>,
+        gathers: Cell<usize>,
     }
 
     impl Memory for Counted {
@@ -152,7 +153,7 @@ mod tests {
         }
 
         fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
-            self.calls.set(self.calls.get() + 1);
+            self.gathers.set(self.gathers.get() + 1);
             self.image.gather(spans, buffer)
         }
     }
@@ -164,22 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn neighbors_are_read_once() {
+    fn each_block_is_read_once() {
         let bytes = (0..2 * BLOCK / 8).flat_map(u64::to_le_bytes).collect();
-        let memory = Counted { image: Image::new([(BLOCK, bytes)]), calls: Cell::new(0) };
+        let memory = Counted { image: Image::new([(BLOCK, bytes)]), gathers: Cell::new(0) };
         let ahead = ReadAhead::new(&memory);
         for word in [0, 7, 1000, 2040] {
             assert_eq!(gather(&ahead, BLOCK + word * 8), (word, vec![true]));
         }
-        assert_eq!(memory.calls.get(), 1);
+        assert_eq!(memory.gathers.get(), 1);
         // Across the border of two blocks.
         let (word, complete) = gather(&ahead, 2 * BLOCK - 4);
         assert_eq!((word >> 32, complete), (2048, vec![true]));
-        assert_eq!(memory.calls.get(), 2);
+        assert_eq!(memory.gathers.get(), 2);
     }
 
     #[test]
-    fn a_block_that_is_not_mapped_completely_is_read_as_far_as_it_is() {
+    fn incomplete_blocks_are_read_span_by_span() {
         let memory = Image::new([(BLOCK + 64, vec![1; 64])]);
         let ahead = ReadAhead::new(&memory);
         assert_eq!(gather(&ahead, BLOCK + 72), (0x0101_0101_0101_0101, vec![true]));
@@ -188,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn tasks_far_apart_are_read_alone() {
+    fn distant_spans_are_not_read_ahead() {
         let image = Image::new([(0, vec![0; 4096 * BLOCK as usize])]);
-        let memory = Counted { image, calls: Cell::new(0) };
+        let memory = Counted { image, gathers: Cell::new(0) };
         let ahead = ReadAhead::new(&memory);
         for block in 0..4096 {
             assert!(gather(&ahead, block * BLOCK).1[0]);
         }
-        assert!(ahead.kept.borrow().read <= TRIED + BLOCK);
+        assert!(ahead.cache.borrow().read <= TRIAL_BYTES + BLOCK);
     }
 }

@@ -6,21 +6,19 @@
 
 use crate::{
     memory::{Memory, MemoryExt, words_of},
-    tokio::{task::RawTask, vtable::Vtables},
+    tokio::{HANDLE_LENGTH, task::RawTask, vtable::Vtables},
 };
 
-/// Bytes of a handle that are searched.
-const SEARCHED: usize = 4096;
 const MAX_SHARDS: u64 = 1 << 16;
-/// A shard: lock, first and last task.
-const SHARD: u64 = 24;
-/// Maximum number of tasks that are tested to recognize a handle.
-const TESTED: usize = 16;
+/// Length of a shard: lock, first and last task.
+const SHARD_LENGTH: u64 = 24;
+/// Maximum number of tasks that are read to recognize a handle.
+const MAX_TESTED_TASKS: usize = 16;
 
 /// A doubly linked list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct List {
-    /// Address of the pointer to the first task. The one to the last task follows it.
+    /// Address of the pointer to the first task. The pointer to the last task follows it.
     pub head: u64,
 }
 
@@ -29,13 +27,13 @@ pub struct List {
 pub struct Lists {
     /// One, or one for each shard.
     pub lists: Vec<List>,
-    /// Address of the number of tasks, where Tokio keeps it (1.35 and later).
+    /// Address of the number of tasks. Tokio keeps it since 1.35.
     pub count: Option<u64>,
-    /// Address of the number of tasks ever added, where Tokio keeps it.
+    /// Address of the number of tasks ever added, in versions that keep it.
     pub added: Option<u64>,
 }
 
-/// A runtime, recognized.
+/// A runtime that has been recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
     /// Address of the scheduler's handle; the runtime's identity.
@@ -56,22 +54,23 @@ impl Runtime {
         if handle == 0 || !handle.is_multiple_of(8) {
             return None;
         }
-        let words = memory.words(handle, SEARCHED / 8);
-        sharded(memory, vtables, handle, &words).or_else(|| single(memory, vtables, handle, &words))
+        let words = memory.words(handle, HANDLE_LENGTH / 8);
+        with_sharded_list(memory, vtables, handle, &words)
+            .or_else(|| with_single_list(memory, vtables, handle, &words))
     }
 }
 
-/// Sharded lists: `[pointer, n]`, with or without the number of tasks ever added, the number of
-/// tasks, `n − 1`, the owner id.
-fn sharded(
+/// Recognizes a sharded list: `[pointer, n]`, the number of tasks ever added (not in all versions),
+/// the number of tasks, `n − 1`, the owner id.
+fn with_sharded_list(
     memory: &(impl Memory + ?Sized),
     vtables: &Vtables,
     handle: u64,
     words: &[u64],
 ) -> Option<Runtime> {
     let mut empty = None;
-    for at in 0..words.len().saturating_sub(5) {
-        let (pointer, shards) = (words[at], words[at + 1]);
+    for start in 0..words.len().saturating_sub(5) {
+        let (pointer, shards) = (words[start], words[start + 1]);
         let is_candidate = (4..=MAX_SHARDS).contains(&shards)
             && shards.is_power_of_two()
             && pointer != 0
@@ -79,79 +78,76 @@ fn sharded(
         if !is_candidate {
             continue;
         }
-        for (added, count) in [(Some(at + 2), at + 3), (None, at + 2)] {
-            let Some(&[mask, owner]) =
-                words.get(count + 1..count + 3).and_then(|x| x.first_chunk())
-            else {
-                continue;
-            };
+        for (added, count) in [(Some(start + 2), start + 3), (None, start + 2)] {
+            let Some(&[mask, owner]) = words[count + 1..].first_chunk() else { continue };
             // The owner id is needed as well: in an empty runtime, the other words would often
             // match by chance.
             if mask != shards - 1 || !(1..1 << 32).contains(&owner) || words[count] >= 1 << 32 {
                 continue;
             }
             let address = |word: usize| handle.wrapping_add(word as u64 * 8);
-            let lists = (0..shards)
-                .map(|shard| List { head: pointer.wrapping_add(shard * SHARD + 8) })
-                .collect::<Vec<_>>();
-            let lists = Lists { lists, count: Some(address(count)), added: added.map(address) };
+            let lists = Lists {
+                lists: (0..shards)
+                    .map(|shard| List { head: pointer.wrapping_add(shard * SHARD_LENGTH + 8) })
+                    .collect(),
+                count: Some(address(count)),
+                added: added.map(address),
+            };
             let runtime = Runtime { handle, owner: Some(owner), lists };
-            match test(memory, vtables, &runtime, pointer, shards) {
-                Test::Tasks => return Some(runtime),
-                Test::Empty if words[count] == 0 => empty = Some(runtime),
-                Test::Empty | Test::Other => {}
+            match ShardContents::read(memory, vtables, handle, pointer, shards) {
+                ShardContents::Tasks => return Some(runtime),
+                ShardContents::Empty if words[count] == 0 => empty = Some(runtime),
+                ShardContents::Empty | ShardContents::Other => {}
             }
         }
     }
     empty
 }
 
-enum Test {
-    /// The lists have tasks of this runtime.
+/// The contents of memory that may be the shards of a list.
+enum ShardContents {
+    /// Tasks of the runtime.
     Tasks,
-    /// All lists are empty.
+    /// No tasks.
     Empty,
-    /// These are not lists of this runtime.
+    /// Other data than shards of the runtime.
     Other,
 }
 
-fn test(
-    memory: &(impl Memory + ?Sized),
-    vtables: &Vtables,
-    runtime: &Runtime,
-    pointer: u64,
-    shards: u64,
-) -> Test {
-    let bytes = memory.bytes(pointer, (shards * SHARD) as usize);
-    let words: Vec<u64> = words_of(&bytes).collect();
-    if words.len() as u64 != shards * SHARD / 8 {
-        return Test::Other;
-    }
-    let (shards, _) = words.as_chunks::<3>();
-    // A lock that is held and waited for is a small number in both kinds of mutex.
-    if shards.iter().any(|[lock, _, _]| lock & 0xffff_ffff > 3) {
-        return Test::Other;
-    }
-    let ends = shards.iter().flat_map(|&[_, head, tail]| [head, tail]).filter(|&end| end != 0);
-    let mut ends: Vec<u64> = ends.collect();
-    if ends.is_empty() {
-        return Test::Empty;
-    }
-    ends.truncate(TESTED);
-    // Some may have been freed between the two reads.
-    let tasks = RawTask::read_many(memory, &ends, vtables);
-    let own =
-        |task: &Option<RawTask>| task.as_ref().is_some_and(|task| task.scheduler == runtime.handle);
-    match tasks.iter().any(own) {
-        true => Test::Tasks,
-        false => Test::Other,
+impl ShardContents {
+    fn read(
+        memory: &(impl Memory + ?Sized),
+        vtables: &Vtables,
+        handle: u64,
+        pointer: u64,
+        shards: u64,
+    ) -> ShardContents {
+        let length = (shards * SHARD_LENGTH) as usize;
+        let words: Vec<u64> = words_of(&memory.bytes(pointer, length)).collect();
+        let (shards, _) = words.as_chunks::<3>();
+        // A mutex that is locked and waited for is a small number in both of its implementations.
+        let is_mutex = |[mutex, _, _]: &[u64; 3]| mutex & 0xffff_ffff <= 3;
+        if words.len() != length / 8 || !shards.iter().all(is_mutex) {
+            return ShardContents::Other;
+        }
+        let ends = shards.iter().flat_map(|&[_, head, tail]| [head, tail]).filter(|&end| end != 0);
+        let tested: Vec<u64> = ends.take(MAX_TESTED_TASKS).collect();
+        if tested.is_empty() {
+            return ShardContents::Empty;
+        }
+        // Some may have been freed between the two reads.
+        let mut tasks = RawTask::read_many(memory, &tested, vtables).into_iter().flatten();
+        match tasks.any(|task| task.scheduler == handle) {
+            true => ShardContents::Tasks,
+            false => ShardContents::Other,
+        }
     }
 }
 
-/// One list: two consecutive words, the first and the last task of this runtime, which no other
-/// task precedes or follows. (The injection queue has two such words too, but its tasks have
-/// neighbors in the list.)
-fn single(
+/// Recognizes a single list: two consecutive words that point to the first and the last task of the
+/// runtime, which no other task precedes or follows. (The injection queue has two such words too,
+/// but its tasks have neighbors in the list.)
+fn with_single_list(
     memory: &(impl Memory + ?Sized),
     vtables: &Vtables,
     handle: u64,
@@ -159,11 +155,11 @@ fn single(
 ) -> Option<Runtime> {
     let is_pointer = |word: u64| word > 0xffff && word.is_multiple_of(16);
     let pairs: Vec<usize> = (0..words.len().saturating_sub(1))
-        .filter(|&at| is_pointer(words[at]) && is_pointer(words[at + 1]))
+        .filter(|&index| is_pointer(words[index]) && is_pointer(words[index + 1]))
         .collect();
-    let ends: Vec<u64> = pairs.iter().flat_map(|&at| [words[at], words[at + 1]]).collect();
+    let ends: Vec<u64> = pairs.iter().flat_map(|&index| [words[index], words[index + 1]]).collect();
     let tasks = RawTask::read_many(memory, &ends, vtables);
-    for (&at, ends) in pairs.iter().zip(tasks.as_chunks::<2>().0) {
+    for (&index, ends) in pairs.iter().zip(tasks.as_chunks::<2>().0) {
         let [Some(head), Some(tail)] = ends else { continue };
         if head.scheduler != handle || tail.scheduler != handle || head.owner != tail.owner {
             continue;
@@ -173,7 +169,7 @@ fn single(
             memory.word(task.address.checked_add(trailer)?.checked_add(offset)?)
         };
         if link(head, 0) == Some(0) && link(tail, 8) == Some(0) {
-            let list = List { head: handle.wrapping_add(at as u64 * 8) };
+            let list = List { head: handle.wrapping_add(index as u64 * 8) };
             let lists = Lists { lists: vec![list], count: None, added: None };
             return Some(Runtime { handle, owner: Some(head.owner), lists });
         }
@@ -181,8 +177,8 @@ fn single(
     None
 }
 
-/// Words that may be pointers to a shared handle: 16-aligned, and preceded at their target by
-/// plausible reference counts. Order is kept.
+/// The distinct words that may be pointers to shared data (`Arc`), which begins with two reference
+/// counts. `is_data` decides which addresses are tested. Keeps their order.
 pub fn shared_pointers(
     memory: &(impl Memory + ?Sized),
     words: impl IntoIterator<Item = u64>,

@@ -7,7 +7,7 @@ use crate::{
     tokio::vtable::{Vtable, Vtables},
 };
 
-/// A task's state word.
+/// A task's state word: flags and the number of references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State(pub u64);
 
@@ -49,17 +49,17 @@ impl State {
         self.0 & State::CANCELLED != 0
     }
 
-    /// References to the task: its list, its queue, its wakers and handles.
+    /// Number of references to the task: of its list, its queue, its wakers and handles.
     pub fn references(self) -> u64 {
         self.0 >> 6
     }
 
-    /// Whether a task that was not freed can have this state.
+    /// Whether a task that has not been freed can have this state.
     pub fn is_plausible(self) -> bool {
         (1..1 << 24).contains(&self.references()) && !(self.is_running() && self.is_complete())
     }
 
-    /// The state in one word.
+    /// The state without the flags.
     pub fn kind(self) -> StateKind {
         if self.is_complete() {
             StateKind::Complete
@@ -73,7 +73,7 @@ impl State {
     }
 }
 
-/// A task's state in one word.
+/// A task's state without the flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum StateKind {
@@ -83,7 +83,7 @@ pub enum StateKind {
     Scheduled,
     /// Waiting for a wake.
     Idle,
-    /// Ended, but a handle to it is kept.
+    /// Ended, with a handle that is kept.
     Complete,
 }
 
@@ -107,7 +107,7 @@ pub struct RawTask {
     pub state: State,
     /// Address of its vtable.
     pub vtable: u64,
-    /// Id of the list that it belongs to; 0 for blocking tasks, and before it was added.
+    /// Id of its list; 0 for blocking tasks, and for tasks that are being spawned.
     pub owner: u64,
     /// Pointer to its scheduler.
     pub scheduler: u64,
@@ -117,11 +117,11 @@ pub struct RawTask {
     pub spawn_location: Option<u64>,
 }
 
-/// More tasks than a process can have spawned: ids are counted from 1.
+/// Upper bound of task ids, which are counted from 1.
 const MAX_ID: u64 = 1 << 44;
 /// Offset of the vtable in the header.
 pub(crate) const VTABLE_AT: usize = 16;
-/// Largest distance from a header to its id that is read at once.
+/// Maximum length of a task's front, which is read at once: the header, and all up to the id.
 pub(crate) const MAX_FRONT: usize = 512;
 
 impl RawTask {
@@ -144,9 +144,9 @@ impl RawTask {
                 None => None,
             },
         };
-        let is_id = (1..MAX_ID).contains(&task.id);
-        let plausible = task.state.is_plausible() && is_id && task.owner < 1 << 32;
-        plausible.then_some(task)
+        let has_id = (1..MAX_ID).contains(&task.id);
+        let is_task = task.state.is_plausible() && has_id && task.owner < 1 << 32;
+        is_task.then_some(task)
     }
 
     /// Reads the tasks at `addresses`; `None` where there is none.
@@ -171,7 +171,7 @@ impl RawTask {
     }
 }
 
-/// Bytes to read of a task so that its id is among them, for all but tasks with extreme alignment.
+/// Length of the front of all tasks except those with extreme alignment.
 pub(crate) fn front_length(vtables: &Vtables) -> usize {
     vtables.iter().map(Vtable::front).filter(|&front| front <= MAX_FRONT).max().unwrap_or(64)
 }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn states_in_one_word() {
+    fn state_flags_are_decoded() {
         let reference = 1 << 6;
         let cases = [
             (0b1000, StateKind::Idle),

@@ -1,16 +1,16 @@
-//! The version of Tokio, from the paths of its source files in panic messages. Stripped programs
-//! have them too.
+//! The version of Tokio, from the paths of its source files in panic messages, which stripped
+//! programs have too.
 
 use std::collections::HashMap;
 
 use memchr::memmem;
 
-/// The version in the path of a source file of Tokio, for example `1.54.1`. The most frequent one
-/// in `text`, which is read-only data of one module.
+/// The most frequent version in paths of Tokio's source files in `text`, the read-only data of one
+/// module. For example `1.54.1`.
 pub fn find(text: &[u8]) -> Option<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    for at in memmem::find_iter(text, b"/tokio-1.") {
-        let rest = &text[at + "/tokio-".len()..];
+    for offset in memmem::find_iter(text, b"/tokio-1.") {
+        let rest = &text[offset + "/tokio-".len()..];
         let end = rest.iter().take(24).position(|byte| *byte == b'/');
         let Some(version) = end.and_then(|end| std::str::from_utf8(&rest[..end]).ok()) else {
             continue;
@@ -19,8 +19,8 @@ pub fn find(text: &[u8]) -> Option<String> {
             *counts.entry(version).or_default() += 1;
         }
     }
-    let most = counts.into_iter().max_by_key(|&(version, count)| (count, version))?;
-    Some(most.0.to_owned())
+    let (version, _) = counts.into_iter().max_by_key(|&(version, count)| (count, version))?;
+    Some(version.to_owned())
 }
 
 fn is_version(text: &str) -> bool {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_frequent_path_wins() {
+    fn most_frequent_version_is_found() {
         let text = b"x/tokio-1.54.1/src/a.rs/tokio-1.54.1/src/b.rs/tokio-1.38.0/src/c.rs";
         assert_eq!(find(text).as_deref(), Some("1.54.1"));
         let others: [&[u8]; 5] =

@@ -1,21 +1,21 @@
 //! Task vtables: one for each future type that is spawned.
 //!
-//! Seven pointers to functions, followed by the offsets of a task's trailer, scheduler and id
-//! from its header; with `tokio_unstable` one more, of the spawn location behind the id.
+//! A vtable has seven pointers to functions, followed by the offsets of a task's trailer, scheduler
+//! and id from its header; with `tokio_unstable` also that of the spawn location, behind the id.
 
 use std::{collections::HashMap, ops::Range};
 
 use crate::memory::{Memory, MemoryExt, words_of};
 
 const FUNCTIONS: usize = 7;
-/// Header of a task: state, next in queue, vtable, owner.
-const HEADER: u64 = 32;
-/// Futures are smaller than this.
+/// Length of a task's header: state, next in queue, vtable, owner.
+const HEADER_LENGTH: u64 = 32;
+/// Upper bound of the offsets, and so of the size of a future.
 const MAX_OFFSET: u64 = 1 << 24;
 /// Upper bound of the vtables of one program; the largest number seen is 2,631.
 const MAX_VTABLES: usize = 1 << 16;
-/// Memory read at a time.
-const PIECE: u64 = 1 << 20;
+/// Bytes read at a time.
+const CHUNK: u64 = 1 << 20;
 
 /// The vtable of one future type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,23 +36,23 @@ pub struct Vtable {
 }
 
 impl Vtable {
-    /// The vtable that `words` begin with, if they have its shape.
+    /// The vtable at the beginning of `words`, if they have its shape.
     fn recognize(address: u64, words: &[u64], is_code: &impl Fn(u64) -> bool) -> Option<Vtable> {
         let functions: [u64; FUNCTIONS] = *words.first_chunk()?;
         let [trailer, scheduler, id] = *words[FUNCTIONS..].first_chunk()?;
-        let is_offset = |x: u64| (24..MAX_OFFSET).contains(&x) && x.is_multiple_of(8);
-        let shape = is_offset(trailer)
+        let is_offset = |word: u64| (24..MAX_OFFSET).contains(&word) && word.is_multiple_of(8);
+        let is_vtable = is_offset(trailer)
             && is_offset(scheduler)
             && is_offset(id)
-            && (scheduler == HEADER
-                || scheduler == HEADER + 8
+            && (scheduler == HEADER_LENGTH
+                || scheduler == HEADER_LENGTH + 8
                 || (scheduler >= 64 && scheduler.is_power_of_two()))
             && (scheduler..=scheduler.saturating_add(0x40)).contains(&id)
             && trailer > id
             && functions.iter().all(|&function| is_code(function));
         let spawn_location =
             words.get(FUNCTIONS + 3).copied().filter(|&word| id.checked_add(8) == Some(word));
-        shape.then_some(Vtable { address, functions, trailer, scheduler, id, spawn_location })
+        is_vtable.then_some(Vtable { address, functions, trailer, scheduler, id, spawn_location })
     }
 
     /// Length of a task up to and including its id and spawn location.
@@ -61,7 +61,7 @@ impl Vtable {
     }
 }
 
-/// All vtables of one copy of Tokio in `ranges`. `is_code` decides what can be a function.
+/// All vtables of one copy of Tokio in `ranges`. `is_code` decides which addresses can be functions.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     ranges: &[Range<u64>],
@@ -72,20 +72,20 @@ pub fn find(
     for range in ranges {
         let mut start = range.start.next_multiple_of(8);
         while start < range.end && found.len() < MAX_VTABLES {
-            // Pieces overlap, so that no vtable is cut.
-            let length = (range.end - start).min(PIECE + LENGTH as u64 * 8);
+            // Chunks overlap, so that no vtable is cut.
+            let length = (range.end - start).min(CHUNK + LENGTH as u64 * 8);
             let words: Vec<u64> = words_of(&memory.bytes(start, length as usize)).collect();
-            for at in 0..words.len().min((PIECE / 8) as usize) {
-                let address = start + at as u64 * 8;
-                found.extend(Vtable::recognize(address, &words[at..], &is_code));
+            for index in 0..words.len().min((CHUNK / 8) as usize) {
+                let address = start + index as u64 * 8;
+                found.extend(Vtable::recognize(address, &words[index..], &is_code));
             }
-            start += PIECE;
+            start += CHUNK;
         }
     }
     found.truncate(MAX_VTABLES);
-    // The fourth offset can be there by chance, and all tasks of a build have it or none.
-    let unstable = found.iter().filter(|vtable| vtable.spawn_location.is_some()).count();
-    let is_unstable = unstable * 2 > found.len();
+    // All tasks of a build have a fourth offset, or none, but a word may look like one by chance.
+    let with_location = found.iter().filter(|vtable| vtable.spawn_location.is_some()).count();
+    let is_unstable = with_location * 2 > found.len();
     for vtable in &mut found {
         vtable.spawn_location = is_unstable.then_some(vtable.id + 8);
     }
@@ -98,22 +98,22 @@ pub fn has_older_shape(
     ranges: &[Range<u64>],
     is_code: impl Fn(u64) -> bool,
 ) -> bool {
-    const OLDER: usize = 8;
+    const OLDER_FUNCTIONS: usize = 8;
     let mut matches = 0;
     for range in ranges {
-        let length = (range.end - range.start).min(PIECE * 64) as usize;
+        let length = (range.end - range.start).min(CHUNK * 64) as usize;
         let words: Vec<u64> = words_of(&memory.bytes(range.start, length)).collect();
         matches += words
-            .windows(OLDER + 1)
+            .windows(OLDER_FUNCTIONS + 1)
             .filter(|window| {
-                let offset = window[OLDER];
+                let offset = window[OLDER_FUNCTIONS];
                 (48..MAX_OFFSET).contains(&offset)
                     && offset.is_multiple_of(8)
-                    && window[..OLDER].iter().all(|&word| is_code(word))
+                    && window[..OLDER_FUNCTIONS].iter().all(|&word| is_code(word))
             })
             .count();
     }
-    // Other tables can have this shape by chance.
+    // One or two tables of something else may have this shape by chance.
     matches >= 3
 }
 
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shapes_of_stable_and_unstable_builds() {
+    fn vtables_of_stable_and_unstable_builds_are_found() {
         let stable = find_in(&[table(&[200, 32, 40]), table(&[96, 32, 40]), vec![5]].concat());
         assert_eq!(stable.len(), 2);
         assert_eq!((stable[0].trailer, stable[0].scheduler, stable[0].id), (200, 32, 40));
@@ -201,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn a_vtable_across_the_border_of_two_pieces() {
-        let mut words = vec![0; (PIECE / 8) as usize - 4];
+    fn vtable_across_two_chunks_is_found_once() {
+        let mut words = vec![0; (CHUNK / 8) as usize - 4];
         words.extend(table(&[200, 32, 40]));
         assert_eq!(find_in(&words).len(), 1);
     }

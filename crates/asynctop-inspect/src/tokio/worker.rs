@@ -1,13 +1,14 @@
 //! Tokio's own counters of each worker: busy time and parks. Stable builds have them since 1.45.
 //!
 //! A multi-thread runtime has a boxed slice of them, a current-thread runtime has them inline. They
-//! are accepted only if they are consistent: a worker's parks and unparks together are twice its
-//! parks, give or take the current one, and each has its own thread.
+//! are accepted only if they are consistent: the parks and unparks of a worker together are twice
+//! its parks, or one more while it is parked, and each worker has its own thread.
 
-use crate::memory::{Memory, MemoryExt, words_of};
+use crate::{
+    memory::{Memory, MemoryExt},
+    tokio::HANDLE_LENGTH,
+};
 
-/// Bytes of a handle that are searched.
-const SEARCHED: usize = 4096;
 const MAX_WORKERS: u64 = 4096;
 
 /// The counters of one worker.
@@ -21,9 +22,9 @@ pub struct RawWorker {
     pub parks: u64,
     /// Whether it is parked now.
     pub is_parked: bool,
-    /// Address of `busy_ns`. The worker writes it when it parks, and between two of at most 61
-    /// polls; never inside a poll.
-    pub busy_at: u64,
+    /// Address of `busy_ns`. The worker writes it when it parks, and after at most 61 polls; never
+    /// inside a poll.
+    pub busy_address: u64,
 }
 
 /// The workers of one runtime.
@@ -31,11 +32,11 @@ pub struct RawWorker {
 pub struct Workers {
     /// By index.
     pub workers: Vec<RawWorker>,
-    /// Whether the counters are in a separate slice; a current-thread runtime has them inline.
+    /// Whether the counters are in a slice, as those of a multi-thread runtime.
     pub is_multi_thread: bool,
 }
 
-/// Offsets of the counters within the entry of one worker, in words.
+/// Size of the entry of one worker, and offsets of the counters in it, in words.
 struct Layout {
     stride: usize,
     thread_id: usize,
@@ -55,33 +56,54 @@ impl Layout {
     /// The worker whose entry is `words`, at `address`.
     fn decode(&self, address: u64, words: &[u64]) -> Option<RawWorker> {
         let parks = *words.get(self.parks)?;
-        let both = *words.get(self.parks_and_unparks)?;
+        let parks_and_unparks = *words.get(self.parks_and_unparks)?;
         let thread_id = *words.get(self.thread_id)?;
-        let plausible =
-            parks < 1 << 48 && both.abs_diff(2 * parks) <= 2 && (1..1 << 32).contains(&thread_id);
-        plausible.then(|| RawWorker {
+        let is_worker = parks < 1 << 48
+            && parks_and_unparks.abs_diff(2 * parks) <= 2
+            && (1..1 << 32).contains(&thread_id);
+        is_worker.then(|| RawWorker {
             thread_id,
             busy_ns: words[self.busy],
             parks,
-            is_parked: both % 2 == 1,
-            busy_at: address.wrapping_add(self.busy as u64 * 8),
+            is_parked: parks_and_unparks % 2 == 1,
+            busy_address: address.wrapping_add(self.busy as u64 * 8),
         })
+    }
+
+    /// The workers in a slice, if each entry is one.
+    fn decode_slice(
+        &self,
+        memory: &(impl Memory + ?Sized),
+        (pointer, count): (u64, u64),
+    ) -> Option<Vec<RawWorker>> {
+        if pointer == 0 || !pointer.is_multiple_of(128) || !(1..=MAX_WORKERS).contains(&count) {
+            return None;
+        }
+        let words = memory.words(pointer, count as usize * self.stride);
+        let entries = words.chunks(self.stride).enumerate();
+        let workers: Option<Vec<RawWorker>> = entries
+            .map(|(index, entry)| {
+                let offset = (index * self.stride * 8) as u64;
+                self.decode(pointer.wrapping_add(offset), entry)
+            })
+            .collect();
+        workers.filter(|workers| workers.len() as u64 == count)
     }
 }
 
-/// The workers of the runtime whose handle is at `handle`. `uptime_ns` is for how long the
-/// process has been running.
+/// The workers of the runtime whose handle is at `handle`, in a process that was started
+/// `uptime_ns` ago.
 ///
-/// The counters of workers that have hardly parked could match by chance, so their thread ids must
-/// belong to threads: `are_threads` decides that.
+/// Counters of workers that have hardly parked could match by chance, so their ids must be those of
+/// threads: `are_threads` decides that.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
     uptime_ns: u64,
     are_threads: impl Fn(&[u64]) -> bool,
 ) -> Option<Workers> {
-    let words = memory.words(handle, SEARCHED / 8);
-    let is_valid = |workers: &[RawWorker]| {
+    let words = memory.words(handle, HANDLE_LENGTH / 8);
+    let are_valid = |workers: &Vec<RawWorker>| {
         let mut ids: Vec<u64> = workers.iter().map(|worker| worker.thread_id).collect();
         let have_parked = workers.iter().any(|worker| worker.parks > 1);
         if !have_parked && (ids.len() < 2 || !are_threads(&ids)) {
@@ -91,42 +113,25 @@ pub fn find(
         ids.dedup();
         ids.len() == workers.len() && workers.iter().all(|worker| worker.busy_ns <= uptime_ns)
     };
-    for layout in &LAYOUTS {
-        for pair in words.windows(2) {
-            let [pointer, count] = *pair else { continue };
-            if pointer == 0 || pointer % 128 != 0 || !(1..=MAX_WORKERS).contains(&count) {
-                continue;
-            }
-            let bytes = memory.bytes(pointer, count as usize * layout.stride * 8);
-            let words: Vec<u64> = words_of(&bytes).collect();
-            let addresses =
-                (0..).map(|index| pointer.wrapping_add(index * layout.stride as u64 * 8));
-            let workers: Option<Vec<RawWorker>> = addresses
-                .zip(words.chunks(layout.stride))
-                .map(|(address, part)| layout.decode(address, part))
-                .collect();
-            if let Some(workers) = workers
-                && workers.len() as u64 == count
-                && is_valid(&workers)
-            {
-                return Some(Workers { workers, is_multi_thread: true });
-            }
-        }
-    }
-    for layout in &LAYOUTS {
-        // Counters are aligned to 128 bytes, and so is the handle.
-        let inline = words.chunks(16).enumerate().skip(1);
-        for (index, _) in inline {
-            let address = handle.wrapping_add(index as u64 * 128);
-            let worker = layout.decode(address, &words[index * 16..]);
-            if let Some(worker) = worker
-                && is_valid(&[worker])
-            {
-                return Some(Workers { workers: vec![worker], is_multi_thread: false });
-            }
-        }
-    }
-    None
+    let in_slice = || {
+        LAYOUTS.iter().find_map(|layout| {
+            let slices = words.windows(2).map(|pair| (pair[0], pair[1]));
+            let mut workers = slices.filter_map(|slice| layout.decode_slice(memory, slice));
+            workers.find(&are_valid)
+        })
+    };
+    let inline = || {
+        LAYOUTS.iter().find_map(|layout| {
+            // Counters are aligned to 128 bytes, and so is the handle.
+            let mut starts = (16..words.len()).step_by(16);
+            starts.find_map(|start| {
+                let address = handle.wrapping_add(start as u64 * 8);
+                Some(vec![layout.decode(address, &words[start..])?]).filter(&are_valid)
+            })
+        })
+    };
+    let multi_thread = in_slice().map(|workers| Workers { workers, is_multi_thread: true });
+    multi_thread.or_else(|| Some(Workers { workers: inline()?, is_multi_thread: false }))
 }
 
 #[cfg(test)]
@@ -138,10 +143,10 @@ mod tests {
         let mut image = Image::new([(0x1000, vec![0; 4096]), (0x8000, vec![0; 4096])]);
         image.set_word(0x1040, 0x8000);
         image.set_word(0x1048, counters.len() as u64);
-        for (index, [thread, busy, parks, both]) in counters.iter().enumerate() {
-            let at = 0x8000 + index as u64 * 128;
-            for (word, value) in [(1, thread), (2, busy), (4, parks), (5, both)] {
-                image.set_word(at + word * 8, *value);
+        for (index, [thread, busy, parks, parks_and_unparks]) in counters.iter().enumerate() {
+            let entry = 0x8000 + index as u64 * 128;
+            for (word, value) in [(1, thread), (2, busy), (4, parks), (5, parks_and_unparks)] {
+                image.set_word(entry + word * 8, *value);
             }
         }
         image
@@ -149,21 +154,25 @@ mod tests {
 
     #[test]
     fn counters_are_accepted_only_if_consistent() {
-        let good = image(&[[2, 900, 10, 19], [3, 800, 7, 14]]);
-        let workers = find(&good, 0x1000, 1000, |_| false).expect("workers");
+        let consistent = image(&[[2, 900, 10, 19], [3, 800, 7, 14]]);
+        let workers = find(&consistent, 0x1000, 1000, |_| false).expect("workers");
         assert!(workers.is_multi_thread);
         let (first, second) = (workers.workers[0], workers.workers[1]);
         assert_eq!((first.thread_id, first.busy_ns, first.parks), (2, 900, 10));
         assert!(first.is_parked && !second.is_parked);
 
-        for bad in [
+        for inconsistent in [
             [[2, 900, 10, 19], [2, 800, 7, 14]],
             [[2, 900, 10, 19], [3, 2000, 7, 14]],
             [[2, 900, 10, 19], [3, 800, 7, 18]],
             [[2, 900, 0, 0], [3, 800, 0, 0]],
             [[0, 900, 10, 19], [3, 800, 7, 14]],
         ] {
-            assert_eq!(find(&image(&bad), 0x1000, 1000, |ids| ids != [2, 3]), None, "{bad:?}");
+            assert_eq!(
+                find(&image(&inconsistent), 0x1000, 1000, |ids| ids != [2, 3]),
+                None,
+                "{inconsistent:?}"
+            );
         }
     }
 
@@ -177,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_current_thread_runtime_has_them_inline() {
+    fn current_thread_runtime_has_inline_counters() {
         let mut image = Image::new([(0x1000, vec![0; 4096])]);
         for (word, value) in [(1, 5), (2, 70), (4, 3), (5, 5)] {
             image.set_word(0x1080 + word * 8, value);
