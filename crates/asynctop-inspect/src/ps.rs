@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, fs, io, os::unix::ffi::OsStrExt, path::Path};
 
-use crate::{InspectError, Inspection, OpenError, Options, Process, process::identity::Stat};
+use crate::{InspectError, Inspection, OpenError, Options, Process, process::stat::Stat};
 
 /// The result of [`list`].
 #[derive(Debug, Default)]

@@ -20,9 +20,10 @@ use crate::{
     memory::MemoryExt,
     names::{future::TypeNames, lines::Lines, location::CodeLocation, text::sanitize},
     process::{
-        identity::{Identity, Stat},
+        identity::Identity,
         maps::{Maps, Pages},
         modules::{self, Module},
+        stat::Stat,
         threads::Thread,
         tls::{self, Tcb},
     },

@@ -18,7 +18,7 @@ use crate::{
     process::{
         maps::Maps,
         stop::{self, NotStopped, Stopped},
-        threads::{self, Place},
+        threads::{self, Activity},
     },
 };
 
@@ -40,11 +40,11 @@ pub(crate) struct Stack {
     pub syscall: Option<u64>,
 }
 
-/// The registers of a thread, and what is above its stack pointer.
-struct Copied {
+/// A copy of a thread's registers and stack.
+struct CopiedStack {
     registers: Registers,
     bytes: Vec<u8>,
-    /// Whether the bytes may end before the stack.
+    /// Whether the stack may be longer than the bytes.
     is_full: bool,
     stopped: Option<Stopped>,
     syscall: Option<u64>,
@@ -104,10 +104,10 @@ impl Process {
         }
     }
 
-    fn unwind(&mut self, maps: &Maps, copied: &Copied) -> Unwound {
+    fn unwind(&mut self, maps: &Maps, copied: &CopiedStack) -> Unwound {
         let unwinder =
             self.unwinder.get_or_insert_with(|| unwinder(&self.identity, maps, &self.modules));
-        let Copied { registers, bytes, is_full, .. } = copied;
+        let CopiedStack { registers, bytes, is_full, .. } = copied;
         let copy = StackCopy { registers: *registers, bytes, is_full: *is_full };
         if copied.stopped.is_some() {
             let unwound = unwinder.unwind(&copy);
@@ -122,13 +122,13 @@ impl Process {
         unwinder.unwind_blocked(&copy)
     }
 
-    fn copy_stack(&self, maps: &Maps, tid: u32, stop: Stop) -> Result<Copied, &'static str> {
+    fn copy_stack(&self, maps: &Maps, tid: u32, stop: Stop) -> Result<CopiedStack, &'static str> {
         let mut reason = "it did not stay blocked while its stack was read";
         for _ in 0..ATTEMPTS {
-            let place = threads::place(&self.identity, tid);
-            match (place, stop) {
-                (Place::Blocked { .. }, _) => {}
-                (Place::Running, Stop::Polling { task }) => match self.stop(tid, task) {
+            let activity = threads::activity(&self.identity, tid);
+            match (activity, stop) {
+                (Activity::Blocked { .. }, _) => {}
+                (Activity::Running, Stop::Polling { task }) => match self.stop(tid, task) {
                     Ok(copied) => return Ok(copied),
                     Err(NotStopped::Changed) => {
                         reason = NotStopped::Changed.reason();
@@ -136,12 +136,12 @@ impl Process {
                     }
                     Err(error) => return Err(error.reason()),
                 },
-                (Place::Running, Stop::Never) => {
+                (Activity::Running, Stop::Never) => {
                     return Err("it is running, and is not stopped to read its stack");
                 }
-                (Place::Unknown, _) => return Err("its state cannot be read"),
+                (Activity::Unknown, _) => return Err("its state cannot be read"),
             }
-            let Place::Blocked { stack_pointer, program_counter, syscall } = place else {
+            let Activity::Blocked { stack_pointer, program_counter, syscall } = activity else {
                 continue;
             };
             let Some(mapping) = maps.find(stack_pointer) else {
@@ -149,22 +149,22 @@ impl Process {
             };
             let length = (mapping.range.end - stack_pointer).min(MAX_STACK);
             let bytes = self.identity.bytes(stack_pointer, length as usize);
-            if threads::place(&self.identity, tid) == place {
+            if threads::activity(&self.identity, tid) == activity {
                 let registers = Registers::pointers(program_counter, stack_pointer);
                 let is_full = length == MAX_STACK;
-                return Ok(Copied { registers, bytes, is_full, stopped: None, syscall });
+                return Ok(CopiedStack { registers, bytes, is_full, stopped: None, syscall });
             }
         }
         Err(reason)
     }
 
     /// Stops a thread while it polls this task.
-    fn stop(&self, tid: u32, task: u64) -> Result<Copied, NotStopped> {
+    fn stop(&self, tid: u32, task: u64) -> Result<CopiedStack, NotStopped> {
         let own = self.current_words.iter().filter(|word| word.tid == tid);
         let mut own = own.map(|word| word.address);
         let address = own.find(|&address| self.identity.word(address) == Some(task));
         let copied = stop::stop(&self.identity, tid, address.ok_or(NotStopped::Changed)?, task)?;
-        Ok(Copied {
+        Ok(CopiedStack {
             registers: copied.registers,
             is_full: copied.bytes.len() == stop::MAX_STACK,
             bytes: copied.bytes,

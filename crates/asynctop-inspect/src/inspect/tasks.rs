@@ -199,7 +199,7 @@ impl Process {
         // above it.
         let below = |block: u64| maps.find(block).map(|mapping| mapping.range.start..block);
         let around = |thread: &Thread| {
-            let mapping = maps.find(thread.place.stack_pointer()?)?;
+            let mapping = maps.find(thread.activity.stack_pointer()?)?;
             (thread.tid == self.pid()).then(|| mapping.range.clone())
         };
         let main = maps.iter().filter(|mapping| mapping.name == "[stack]");

@@ -11,7 +11,7 @@ use crate::{
         types::{Check, Flavor, Frame, RuntimeInfo, TaskKind, ThreadInfo, TokioCopy, WorkerInfo},
     },
     memory::is_pointer,
-    process::threads::{self, Place, Thread},
+    process::threads::{self, Activity, Thread},
     tokio::{task::StateKind, worker},
 };
 
@@ -76,8 +76,8 @@ impl Process {
                     tid: thread.tid,
                     name: crate::names::text::sanitize(&thread.name),
                     state: thread.state,
-                    syscall: match thread.place {
-                        Place::Blocked { syscall: Some(number), .. } => {
+                    syscall: match thread.activity {
+                        Activity::Blocked { syscall: Some(number), .. } => {
                             Some(threads::syscall_name(number))
                         }
                         _ => None,

@@ -1,5 +1,6 @@
-//! Files with the symbols and debug information that were split off a program, as distributions install
-//! them: found by the build id, and only in the standard folder, because the id is the target's text.
+//! Files with the symbols and debug information that were split off a program, as distributions
+//! install them. They are found by the build id, and only in the standard folder, because the id
+//! comes from the target.
 
 use std::{
     fmt::Write,
@@ -21,18 +22,18 @@ pub(super) fn find(image: &ElfImage) -> Option<ElfImage> {
 }
 
 fn find_in(folder: &Path, id: &[u8]) -> Option<ElfImage> {
-    let image = ElfImage::open(File::open(path(folder, id)?).ok()?).ok()?;
+    let image = ElfImage::open(File::open(debug_path(folder, id)?).ok()?).ok()?;
     (image.build_id()? == id).then_some(image)
 }
 
 /// `FOLDER/ab/cdef….debug`
-fn path(folder: &Path, id: &[u8]) -> Option<PathBuf> {
+fn debug_path(folder: &Path, id: &[u8]) -> Option<PathBuf> {
     /// An id is a hash of 16 or 20 bytes.
     const LENGTHS: std::ops::RangeInclusive<usize> = 8..=64;
     let (first, rest) = id.split_first().filter(|_| LENGTHS.contains(&id.len()))?;
     let mut name = String::new();
     for byte in rest {
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(name, "{byte:02x}");
     }
     Some(folder.join(format!("{first:02x}")).join(name + ".debug"))
@@ -43,22 +44,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_file_has_the_name_and_the_content_of_the_build_id() {
+    fn debug_file_is_found_by_its_build_id() {
         let id = [0xab, 0xcd, 0, 1, 2, 3, 4, 0xff];
-        let path = path(Path::new("/debug"), &id).expect("an id");
+        let path = debug_path(Path::new("/debug"), &id).expect("an id");
         assert_eq!(path, Path::new("/debug/ab/cd0001020304ff.debug"));
-        assert_eq!(super::path(Path::new("/debug"), &[1; 7]), None, "too short");
+        assert_eq!(debug_path(Path::new("/debug"), &[1; 7]), None, "too short");
 
         let folder = std::env::temp_dir().join(format!("asynctop-debug-{}", std::process::id()));
         let own = std::env::current_exe().expect("this program");
         let image = ElfImage::open(File::open(&own).expect("this program")).expect("an ELF file");
         assert!(find(&image).is_none(), "it is complete");
         let id = image.build_id().unwrap_or_else(|| vec![7; 20]);
-        let path = super::path(&folder, &id).expect("an id");
+        let path = debug_path(&folder, &id).expect("an id");
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a new folder");
         std::fs::copy(&own, &path).expect("a copy");
         assert_eq!(find_in(&folder, &id).is_some(), image.build_id().is_some());
-        let other = super::path(&folder, &[id[0]; 20]).expect("an id");
+        let other = debug_path(&folder, &[id[0]; 20]).expect("an id");
         std::fs::rename(&path, other).expect("the same folder");
         assert!(find_in(&folder, &[id[0]; 20]).is_none(), "of another build");
         std::fs::remove_dir_all(&folder).expect("it exists");

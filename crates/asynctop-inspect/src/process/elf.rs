@@ -1,25 +1,26 @@
 //! Segments, sections and symbols of an ELF file. The file belongs to the target, so it is
-//! untrusted: every size is bounded, and nothing is mapped (a file that shrinks while it is mapped
-//! kills the reader).
+//! untrusted: every size is limited, and the file is not mapped, because a file that shrinks while
+//! it is mapped kills the reader.
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use object::{
-    Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, elf,
+    Endianness, Object as _, ObjectSection, ObjectSymbol as _, RelocationFlags, SectionFlags,
+    SymbolKind, elf,
     read::{
         ReadCache,
         elf::{ElfFile64, ProgramHeader as _},
     },
 };
 
-/// Largest section that is read: debug information of large programs has some hundred MB.
+/// Maximum size of a section: debug information of large programs has some hundred MB.
 const MAX_SECTION: u64 = 1 << 30;
 const MAX_SYMBOLS: usize = 1 << 22;
 
-/// A segment that is loaded.
+/// A loaded segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
-    /// Addresses as given in the file.
+    /// Addresses in the file.
     pub range: Range<u64>,
     pub offset: u64,
     pub file_size: u64,
@@ -27,15 +28,31 @@ pub(crate) struct Segment {
     pub writable: bool,
 }
 
-/// A section.
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub name: String,
-    /// Addresses as given in the file; starts at 0 if the section is not loaded.
+    /// Addresses in the file; starts at 0 if the section is not loaded.
     pub range: Range<u64>,
     offset: u64,
     file_size: u64,
     compressed: bool,
+}
+
+impl Section {
+    fn new<'a>(section: &impl ObjectSection<'a>) -> Option<Section> {
+        let (offset, file_size) = section.file_range().unwrap_or_default();
+        let compressed = match section.flags() {
+            SectionFlags::Elf { sh_flags, .. } => sh_flags.contains(elf::SHF_COMPRESSED),
+            _ => false,
+        };
+        Some(Section {
+            name: section.name().ok()?.to_owned(),
+            range: section.address()..section.address().checked_add(section.size())?,
+            offset,
+            file_size,
+            compressed,
+        })
+    }
 }
 
 /// A function and its (mangled) name.
@@ -52,7 +69,7 @@ pub(crate) struct ElfImage {
     file: File,
     /// Loaded at the addresses in the file (`ET_EXEC`).
     pub fixed_address: bool,
-    /// Entry point, as given in the file.
+    /// Address of the entry point in the file.
     pub entry: u64,
     pub segments: Vec<Segment>,
     pub sections: Vec<Section>,
@@ -62,6 +79,9 @@ pub(crate) struct ElfImage {
     pub tls_module_slot: Option<u64>,
 }
 
+/// An ELF file whose headers are parsed, and whose content is read on demand.
+type Parsed<'cache, 'file> = ElfFile64<'cache, Endianness, &'cache ReadCache<&'file File>>;
+
 impl ElfImage {
     pub(crate) fn open(file: File) -> io::Result<ElfImage> {
         let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
@@ -69,10 +89,8 @@ impl ElfImage {
             return Err(invalid("not a regular file".into()));
         }
         let cache = ReadCache::new(&file);
-        let parsed = ElfFile64::<Endianness, _>::parse(&cache)
-            .map_err(|error| invalid(error.to_string()))?;
-        let endian = parsed.endian();
-        let header = parsed.elf_header();
+        let parsed = Parsed::parse(&cache).map_err(|error| invalid(error.to_string()))?;
+        let (endian, header) = (parsed.endian(), parsed.elf_header());
         if header.e_machine.get(endian) != elf::EM_X86_64 {
             return Err(invalid("not for x86_64".into()));
         }
@@ -95,31 +113,13 @@ impl ElfImage {
                 _ => {}
             }
         }
-        let sections = parsed
-            .sections()
-            .filter_map(|section| {
-                let (offset, file_size) = section.file_range().unwrap_or_default();
-                Some(Section {
-                    name: section.name().ok()?.to_owned(),
-                    range: section.address()..section.address().checked_add(section.size())?,
-                    offset,
-                    file_size,
-                    compressed: match section.flags() {
-                        object::SectionFlags::Elf { sh_flags, .. } => {
-                            sh_flags.contains(elf::SHF_COMPRESSED)
-                        }
-                        _ => false,
-                    },
-                })
-            })
-            .collect();
+        let sections = parsed.sections().filter_map(|section| Section::new(&section)).collect();
         let tls_module_slot = parsed.dynamic_relocations().and_then(|mut relocations| {
-            relocations.find_map(|(address, relocation)| match relocation.flags() {
-                object::RelocationFlags::Elf { r_type } if r_type == elf::R_X86_64_DTPMOD64 => {
-                    Some(address)
-                }
-                _ => None,
-            })
+            let is_tls_module = |flags| {
+                matches!(flags, RelocationFlags::Elf { r_type } if r_type == elf::R_X86_64_DTPMOD64)
+            };
+            let slot = relocations.find(|(_, relocation)| is_tls_module(relocation.flags()));
+            slot.map(|(address, _)| address)
         });
         drop(parsed);
         drop(cache);
@@ -130,10 +130,10 @@ impl ElfImage {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// The content of the note that identifies the build.
+    /// The content of the build-id note.
     pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
         let cache = ReadCache::new(&self.file);
-        let parsed = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+        let parsed = Parsed::parse(&cache).ok()?;
         Some(parsed.build_id().ok()??.to_vec())
     }
 
@@ -146,7 +146,7 @@ impl ElfImage {
         if section.compressed {
             return self.uncompressed(name);
         }
-        // The file itself bounds what is allocated for it.
+        // The length of the file limits the allocation.
         let end = section.offset.checked_add(section.file_size)?;
         if end > self.file.metadata().ok()?.len() {
             return None;
@@ -158,14 +158,16 @@ impl ElfImage {
 
     fn uncompressed(&self, name: &str) -> Option<Vec<u8>> {
         let cache = ReadCache::new(&self.file);
-        let parsed = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+        let parsed = Parsed::parse(&cache).ok()?;
         let data = parsed.section_by_name(name)?.compressed_data().ok()?;
-        // The size is the file's own statement, and what is allocated.
-        let is_plausible = data.uncompressed_size <= MAX_SECTION;
-        Some(is_plausible.then_some(data)?.decompress().ok()?.into_owned())
+        // The stated size is allocated before the content is read.
+        if data.uncompressed_size > MAX_SECTION {
+            return None;
+        }
+        Some(data.decompress().ok()?.into_owned())
     }
 
-    /// All functions that the file names, by address.
+    /// All functions with a symbol, by address.
     pub(crate) fn functions(&self) -> Vec<Symbol> {
         let tables = [".symtab", ".strtab", ".dynsym", ".dynstr"];
         let size = |name: &&str| self.section(name).map_or(0, |section| section.file_size);
@@ -173,11 +175,11 @@ impl ElfImage {
             return Vec::new();
         }
         let cache = ReadCache::new(&self.file);
-        let Ok(parsed) = ElfFile64::<Endianness, _>::parse(&cache) else { return Vec::new() };
+        let Ok(parsed) = Parsed::parse(&cache) else { return Vec::new() };
         let mut functions: Vec<Symbol> = parsed
             .symbols()
             .chain(parsed.dynamic_symbols())
-            .filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.address() != 0)
+            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
             .filter_map(|symbol| {
                 let name = symbol.name().ok()?.to_owned();
                 Some(Symbol { address: symbol.address(), size: symbol.size(), name })
@@ -195,23 +197,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parses_the_test_program() {
+    fn this_program_is_parsed() {
         let file = File::open("/proc/self/exe").expect("this program");
         let image = ElfImage::open(file).expect("an ELF file");
         assert!(image.segments.iter().any(|segment| segment.executable));
         assert!(image.section(".text").is_some_and(|text| !text.range.is_empty()));
         assert!(image.tls_size.is_some());
         let functions = image.functions();
-        let own = |symbol: &&Symbol| symbol.name.contains("parses_the_test_program");
+        let own = |symbol: &&Symbol| symbol.name.contains("this_program_is_parsed");
         assert!(functions.iter().find(own).is_some_and(|symbol| symbol.size > 0));
     }
 
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
 
-        /// Headers and tables with errors: an image or an error, but no panic.
+        /// Wrong headers and tables lead to an image or an error, not to a panic.
         #[test]
-        fn hostile_files(
+        fn corrupt_file_causes_no_panic(
             changes in proptest::collection::vec((0..4096_usize, 0..256_usize), 1..12),
             in_tables in proptest::collection::vec((0..4096_usize, 0..256_usize), 0..12),
             cut in proptest::option::of(0..100_usize),

@@ -1,12 +1,12 @@
 //! Identity and memory of the process that is read.
 //!
-//! A process id is reused once its process has ended and been waited for. Three handles tie the
-//! reader to one process: a pidfd (has it ended?), its start time (is it the one that was
-//! looked up?) and its opened memory (has it called `exec`?). Each batch of reads is followed by
-//! [`Identity::verify`]; a result is used only if that succeeds.
+//! A process id is reused once its process has ended and has been waited for. Three things identify
+//! the process that was opened: a pidfd shows whether it has ended, its start time whether its id was
+//! reused before, and its opened memory whether it has called `exec`. Each batch of reads is followed
+//! by [`Identity::verify`]; a result is used only if that succeeds.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt},
     path::PathBuf,
@@ -20,34 +20,34 @@ use rustix::{
 use crate::{
     error::{InspectError, OpenError},
     memory::{Memory, Span},
-    process::rights,
+    process::{rights::Access, stat::Stat},
     sys::{MAX_SPANS, process_vm_readv},
 };
 
-/// Bytes copied by one call at most, so that a call stays short.
+/// Maximum number of bytes copied by one call, so that a call stays short.
 const MAX_CALL_BYTES: usize = 4 << 20;
 
-/// One process, for as long as it runs the program it ran when it was opened.
+/// A process, as long as it runs the program that it ran when it was opened.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pid: u32,
     pidfd: OwnedFd,
     start_time: u64,
-    /// The address space at the time of opening. Reads nothing once that is gone.
+    /// `/proc/PID/mem`: the address space at the time of opening. Unreadable once that is gone.
     memory: File,
     /// An address that is mapped as long as the program runs.
     anchor: u64,
 }
 
 impl Identity {
-    /// Opens a process for reading. `anchor` is found from its mappings later.
+    /// Opens a process for reading. [`Identity::set_anchor`] has to be called before memory is read.
     pub(crate) fn open(pid: u32) -> Result<Self, OpenError> {
         let not_found = || OpenError::NotFound { pid };
         let id = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(not_found)?;
         let pidfd = match pidfd_open(id, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH) => return Err(not_found()),
-            // A thread's id that is not a process id, depending on the kernel's version.
+            // The id of a thread that is not a process; the error depends on the kernel's version.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {
                 return Err(OpenError::NoMemory { pid, reason: "it is a thread of a process" });
             }
@@ -68,7 +68,7 @@ impl Identity {
     }
 
     /// Sets the address whose readability shows that the program is still the same, and tests
-    /// that memory can be read at all.
+    /// whether the memory can be read.
     pub(crate) fn set_anchor(&mut self, anchor: u64) -> Result<(), OpenError> {
         self.anchor = anchor;
         let mut byte = [0];
@@ -105,24 +105,24 @@ impl Identity {
         }
     }
 
-    /// Like [`Identity::verify`], with two system calls: for frequent reads.
+    /// Like [`Identity::verify`], but with only two system calls if it succeeds.
     pub(crate) fn verify_quickly(&self) -> Result<(), InspectError> {
         let mut byte = [0];
-        let is_same = self.has_not_ended()
+        let is_same = self.is_running()
             && self.memory.read_at(&mut byte, self.anchor).is_ok_and(|read| read == 1);
         if is_same { Ok(()) } else { self.verify() }
     }
 
-    fn has_not_ended(&self) -> bool {
+    fn is_running(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // An error does not prove that the process still runs.
-        poll(&mut fds, Some(&now)) == Ok(0)
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // An error does not prove that the process is running.
+        poll(&mut fds, Some(&timeout)) == Ok(0)
     }
 
     fn verify_process(&self) -> Result<(), InspectError> {
         let ended = InspectError::Ended { pid: self.pid };
-        if !self.has_not_ended() {
+        if !self.is_running() {
             return Err(ended);
         }
         match Stat::read(self.pid) {
@@ -148,22 +148,20 @@ impl Memory for Identity {
         done
     }
 
-    fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
+    fn gather(&self, spans: &[Span], mut buffer: &mut [u8]) -> Vec<bool> {
         let mut complete = Vec::with_capacity(spans.len());
-        let mut at = 0;
         while complete.len() < spans.len() {
             let rest = &spans[complete.len()..];
             let batch = &rest[..rest.len().min(MAX_SPANS)];
             let length: usize = batch.iter().map(|span| span.length).sum();
-            let part = &mut buffer[at..at + length];
-            let mut read = process_vm_readv(self.pid, batch, part).unwrap_or(0);
-            // Whole spans were copied; the next one cannot be read and is skipped.
+            let mut read = process_vm_readv(self.pid, batch, &mut buffer[..length]).unwrap_or(0);
+            // A call copies whole spans and ends before the first unreadable one, which is skipped.
             for span in batch {
-                let place = at..at + span.length;
-                at = place.end;
+                let (part, rest) = buffer.split_at_mut(span.length);
+                buffer = rest;
                 complete.push(read >= span.length);
                 if read < span.length {
-                    buffer[place].fill(0);
+                    part.fill(0);
                     break;
                 }
                 read -= span.length;
@@ -173,67 +171,14 @@ impl Memory for Identity {
     }
 }
 
+/// The error if the memory of a process cannot be opened or read.
 fn denied(pid: u32, error: io::Error) -> OpenError {
     match error.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => {
-            OpenError::Denied { pid, reason: rights::Access::examine(pid).explain() }
+            OpenError::Denied { pid, reason: Access::examine(pid).explain() }
         }
         Some(libc::ESRCH | libc::ENOENT) => OpenError::NotFound { pid },
         _ => OpenError::Io { pid, what: "mem", source: error },
-    }
-}
-
-/// The fields used of `/proc/PID/stat`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
-    /// Name of the program or thread, at most 15 bytes.
-    pub name: String,
-    /// `R` running, `S` sleeping, …
-    pub state: char,
-    /// Process id of its parent.
-    pub parent: u32,
-    /// CPU time so far, user and system, in clock ticks.
-    pub cpu_ticks: u64,
-    /// In clock ticks since boot.
-    pub start_time: u64,
-    pub is_kernel_thread: bool,
-    /// Whether it is exiting.
-    is_exiting: bool,
-}
-
-impl Stat {
-    fn is_ending(&self) -> bool {
-        self.is_exiting || matches!(self.state, 'Z' | 'X')
-    }
-
-    pub(crate) fn read(pid: u32) -> io::Result<Stat> {
-        Stat::read_at(&PathBuf::from(format!("/proc/{pid}/stat")))
-    }
-
-    pub(crate) fn read_at(path: &std::path::Path) -> io::Result<Stat> {
-        let text = fs::read(path)?;
-        Stat::parse(&String::from_utf8_lossy(&text))
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an unknown format"))
-    }
-
-    /// The name is in parentheses and may itself contain parentheses and spaces.
-    fn parse(text: &str) -> Option<Stat> {
-        const EXITING: u64 = 0x4;
-        const KERNEL_THREAD: u64 = 0x0020_0000;
-        let (head, rest) = text.rsplit_once(')')?;
-        let (_, name) = head.split_once('(')?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // Numbered from 1 in proc(5), where the state is field 3.
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-        Some(Stat {
-            name: name.to_owned(),
-            state: fields.first()?.chars().next()?,
-            parent: number(4)?.try_into().ok()?,
-            cpu_ticks: number(14)?.saturating_add(number(15)?),
-            start_time: number(22)?,
-            is_kernel_thread: number(9)? & KERNEL_THREAD != 0,
-            is_exiting: number(9)? & EXITING != 0,
-        })
     }
 }
 
@@ -245,22 +190,7 @@ mod tests {
     use crate::process::maps::Maps;
 
     #[test]
-    fn process_name_may_contain_parentheses_and_spaces() {
-        let text = "7 (a) R (b) S 1 7 7 0 -1 4194304 9 0 0 0 30 12 0 0 20 0 1 0 4711 1 1";
-        let stat = Stat::parse(text).expect("a valid line");
-        assert_eq!(stat.name, "a) R (b");
-        assert_eq!((stat.state, stat.cpu_ticks, stat.start_time), ('S', 42, 4711));
-        assert!(!stat.is_ending() && !stat.is_kernel_thread);
-        let exiting = Stat::parse(&text.replace("4194304", "4194308")).expect("a valid line");
-        assert!(exiting.is_ending());
-        let zombie = Stat::parse(&text.replace(") S 1", ") Z 1")).expect("a valid line");
-        assert!(zombie.is_ending());
-        assert_eq!(Stat::parse("7 (a) S 1 2"), None);
-        assert_eq!(Stat::parse(""), None);
-    }
-
-    #[test]
-    fn a_process_that_ended_is_never_read() {
+    fn process_that_has_ended_is_not_read() {
         let mut child =
             Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().expect("sleep starts");
         let identity = Identity::open(child.id()).expect("own child");
@@ -273,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_calls_exec_is_no_longer_read() {
+    fn process_that_calls_exec_is_not_read_any_longer() {
         let mut child = Command::new("sh")
             .args(["-c", "read line; exec sleep 60"])
             .stdin(Stdio::piped())
@@ -281,8 +211,7 @@ mod tests {
             .expect("sh starts");
         let command = |pid| Stat::read(pid).expect("it runs").name;
         let mut identity = Identity::open(child.id()).expect("own child");
-        // Until the child itself has called exec, it is a copy of this program, and during the
-        // call it has no memory.
+        // Before `exec`, the child is a copy of this program, and during the call it has no memory.
         let anchor = loop {
             let maps = Maps::read(&identity.path("maps")).expect("own child");
             let file = maps.iter().find(|mapping| mapping.inode != 0).cloned();
@@ -303,7 +232,7 @@ mod tests {
         assert!(matches!(result, Err(InspectError::Replaced { .. })), "{result:?}");
     }
 
-    /// The same id with another start time is another process.
+    /// A process with the same id and another start time is another process.
     #[test]
     fn reused_process_id_is_detected() {
         let mut identity = Identity::open(std::process::id()).expect("this process");
@@ -313,15 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_spans_are_skipped_and_the_others_read() {
+    fn only_unreadable_spans_are_left_out() {
         let mut identity = Identity::open(std::process::id()).expect("this process");
         let value = 0x1234_5678_u64;
         identity.set_anchor(&raw const value as u64).expect("own memory");
-        let good = Span { address: &raw const value as u64, length: 8 };
-        let bad = Span { address: 16, length: 8 };
+        let mapped = Span { address: &raw const value as u64, length: 8 };
+        let unmapped = Span { address: 16, length: 8 };
         let mut buffer = [1; 32];
         assert_eq!(
-            identity.gather(&[bad, good, bad, good], &mut buffer),
+            identity.gather(&[unmapped, mapped, unmapped, mapped], &mut buffer),
             [false, true, false, true]
         );
         let words: Vec<u64> = crate::memory::words_of(&buffer).collect();

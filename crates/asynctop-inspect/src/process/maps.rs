@@ -1,14 +1,13 @@
-//! `/proc/PID/maps` and the pages that are present.
+//! `/proc/PID/maps`, and `/proc/PID/pagemap` for the pages that are present.
 
 use std::{fs, fs::File, io, ops::Range, os::unix::fs::FileExt, path::Path};
 
-use crate::memory::{Memory, MemoryExt, words_of};
+use crate::memory::{Memory, MemoryExt, PAGE, words_of};
 
-pub(crate) const PAGE: u64 = 4096;
-/// More mappings than a process can have by default (`vm.max_map_count` is 65,530).
+/// Maximum number of mappings. The kernel allows 65,530 by default (`vm.max_map_count`).
 const MAX_MAPPINGS: usize = 1 << 18;
 
-/// A mapped range.
+/// A mapped range of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mapping {
     pub range: Range<u64>,
@@ -18,7 +17,7 @@ pub(crate) struct Mapping {
     pub shared: bool,
     pub offset: u64,
     pub inode: u64,
-    /// The file, `[heap]`, `[stack]`, …, or empty.
+    /// Path of the file, or `[heap]`, `[stack]`, …, or empty.
     pub name: String,
 }
 
@@ -74,22 +73,22 @@ impl Maps {
     }
 
     pub(crate) fn find(&self, address: u64) -> Option<&Mapping> {
-        let at = self.0.partition_point(|mapping| mapping.range.end <= address);
-        self.0.get(at).filter(|mapping| mapping.range.contains(&address))
+        let index = self.0.partition_point(|mapping| mapping.range.end <= address);
+        self.0.get(index).filter(|mapping| mapping.range.contains(&address))
     }
 
-    /// Whether `address` can hold data of the program: a heap, a stack or a data segment.
+    /// Whether `address` is in a heap, a stack or a data segment.
     pub(crate) fn is_data(&self, address: u64) -> bool {
         self.find(address).is_some_and(Mapping::is_data)
     }
 }
 
-/// Finds the pages that a read would not have to create.
+/// Finds the pages that are present.
 ///
 /// Reading a page that was never touched makes the kernel map the zero page into the other
-/// process. The content is zero in any case, so such pages are skipped.
+/// process, so such pages are skipped. Their content is zero in any case.
 pub(crate) struct Pages {
-    /// `None`: not known, all pages are taken as present.
+    /// `None` if it cannot be opened: all pages are then taken as present.
     pagemap: Option<File>,
 }
 
@@ -98,14 +97,14 @@ impl Pages {
         Pages { pagemap: File::open(path).ok() }
     }
 
-    /// The present parts of `range`, each of at most `longest` bytes.
-    pub(crate) fn present(&self, range: Range<u64>, longest: u64) -> Vec<Range<u64>> {
+    /// The present parts of `range`, each of at most `max_length` bytes.
+    pub(crate) fn present(&self, range: Range<u64>, max_length: u64) -> Vec<Range<u64>> {
         const PRESENT: u64 = 1 << 63;
         const SWAPPED: u64 = 1 << 62;
         const BATCH: u64 = 8192;
         let mut parts: Vec<Range<u64>> = Vec::new();
         let mut add = |part: Range<u64>| match parts.last_mut() {
-            Some(last) if last.end == part.start && part.end - last.start <= longest => {
+            Some(last) if last.end == part.start && part.end - last.start <= max_length => {
                 last.end = part.end;
             }
             _ => parts.push(part),
@@ -132,17 +131,17 @@ impl Pages {
     }
 }
 
-/// Reads the present pages of `range` piece by piece.
+/// Calls `visit` with the address and the content of each present part of `range`.
 pub(crate) fn scan(
     memory: &(impl Memory + ?Sized),
     pages: &Pages,
     range: Range<u64>,
-    mut each: impl FnMut(u64, &[u8]),
+    mut visit: impl FnMut(u64, &[u8]),
 ) {
-    const PIECE: u64 = 1 << 20;
-    for part in pages.present(range, PIECE) {
+    const MAX_LENGTH: u64 = 1 << 20;
+    for part in pages.present(range, MAX_LENGTH) {
         let bytes = memory.bytes(part.start, (part.end - part.start) as usize);
-        each(part.start, &bytes);
+        visit(part.start, &bytes);
     }
 }
 
@@ -171,16 +170,15 @@ mod tests {
 
     #[test]
     fn pages_that_were_never_touched_are_not_present() {
-        let own = Path::new("/proc/self/pagemap");
-        let size = 64 * PAGE as usize;
-        let layout = vec![0_u8; size];
-        let first = (layout.as_ptr() as u64).next_multiple_of(PAGE);
-        let mut layout = std::hint::black_box(layout);
-        let offset = (first - layout.as_ptr() as u64) as usize;
-        layout[offset + 10 * PAGE as usize] = 1;
+        let pagemap = Path::new("/proc/self/pagemap");
+        let memory = vec![0_u8; 64 * PAGE as usize];
+        let first = (memory.as_ptr() as u64).next_multiple_of(PAGE);
+        let mut memory = std::hint::black_box(memory);
+        let offset = (first - memory.as_ptr() as u64) as usize;
+        memory[offset + 10 * PAGE as usize] = 1;
         let range = first..first + 60 * PAGE;
         let touched = first + 10 * PAGE;
-        let present = Pages::open(own).present(range.clone(), u64::MAX);
+        let present = Pages::open(pagemap).present(range.clone(), u64::MAX);
         assert!(present.iter().any(|part| part.contains(&touched)), "{present:x?}");
         let unknown = Pages { pagemap: None }.present(range.clone(), 16 * PAGE);
         assert_eq!(unknown.len(), 4);

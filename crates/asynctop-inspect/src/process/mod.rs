@@ -1,5 +1,5 @@
 //! A process as the kernel shows it: identity, rights, mappings, ELF files, threads. Independent of
-//! Tokio. Uses only `sys` and `memory`.
+//! Tokio. Uses only `error`, `sys` and `memory`.
 
 mod debug;
 pub(crate) mod elf;
@@ -7,6 +7,7 @@ pub(crate) mod identity;
 pub(crate) mod maps;
 pub(crate) mod modules;
 pub(crate) mod rights;
+pub(crate) mod stat;
 pub(crate) mod stop;
 pub(crate) mod threads;
 pub(crate) mod tls;

@@ -1,4 +1,4 @@
-//! Executables and shared libraries that are loaded.
+//! The executable and the shared libraries that are loaded.
 
 use std::{
     cell::OnceCell,
@@ -7,11 +7,14 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
 };
 
-use crate::process::{
-    debug,
-    elf::{ElfImage, Symbol},
-    identity::Identity,
-    maps::{Mapping, Maps},
+use crate::{
+    memory::PAGE,
+    process::{
+        debug,
+        elf::{ElfImage, Symbol},
+        identity::Identity,
+        maps::{Mapping, Maps},
+    },
 };
 
 /// An executable or shared library in memory.
@@ -32,7 +35,7 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    /// File name without its folders.
+    /// File name without folders.
     pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
@@ -41,48 +44,50 @@ impl Module {
         self.code.iter().any(|range| range.contains(&address))
     }
 
-    /// The file that has a section of symbols or debug information.
+    /// The file that has this section of symbols or debug information.
     pub(crate) fn image_with(&self, section: &str) -> Option<&ElfImage> {
         let images = std::iter::once(&self.image).chain(&self.debug);
         images.into_iter().find(|image| image.section(section).is_some())
     }
 
-    /// Functions with names, in the file's own addresses; empty if the file is stripped.
+    /// Functions with a symbol, with their addresses in the file; empty if the file is stripped.
     pub(crate) fn functions(&self) -> &[Symbol] {
         let image = self.image_with(".symtab").unwrap_or(&self.image);
         self.functions.get_or_init(|| image.functions())
     }
 
-    /// The function that `address` is in.
+    /// The function that contains `address`.
     pub(crate) fn function_at(&self, address: u64) -> Option<&Symbol> {
-        let own = address.wrapping_sub(self.bias);
+        let file_address = address.wrapping_sub(self.bias);
         let functions = self.functions();
-        let behind = functions.partition_point(|function| function.address <= own);
-        let function = functions.get(behind.checked_sub(1)?)?;
-        (own - function.address < function.size.max(1)).then_some(function)
+        let count = functions.partition_point(|function| function.address <= file_address);
+        let function = functions[..count].last()?;
+        (file_address - function.address < function.size.max(1)).then_some(function)
     }
 
     /// A section's addresses in memory; `None` if it is empty or not loaded.
     pub(crate) fn section(&self, name: &str) -> Option<Range<u64>> {
-        let own = &self.image.section(name)?.range;
-        let range = self.bias.wrapping_add(own.start)..self.bias.wrapping_add(own.end);
-        (own.start != 0 && range.start < range.end).then_some(range)
+        let Range { start, end } = self.image.section(name)?.range;
+        let range = self.bias.wrapping_add(start)..self.bias.wrapping_add(end);
+        (start != 0 && range.start < range.end).then_some(range)
     }
 
-    /// Read-only data with relocated pointers, where constants like vtables are.
+    /// Read-only data with relocated pointers, which contains constants such as vtables.
     pub(crate) fn constants(&self, maps: &Maps) -> Vec<Range<u64>> {
         // Pointers of a file that is loaded at a fixed address need no relocation.
-        let wanted = |name: &str| {
+        let has_constants = |name: &str| {
             name.starts_with(".data.rel.ro")
                 || (self.image.fixed_address && name.starts_with(".rodata"))
         };
         let names = self.image.sections.iter().map(|section| section.name.as_str());
-        let found: Vec<_> =
-            names.filter(|name| wanted(name)).filter_map(|name| self.section(name)).collect();
-        if !found.is_empty() {
-            return found;
+        let sections: Vec<_> = names
+            .filter(|name| has_constants(name))
+            .filter_map(|name| self.section(name))
+            .collect();
+        if !sections.is_empty() {
+            return sections;
         }
-        // Without section headers: everything mapped from the file that is not code.
+        // Without section headers: all that is mapped from the file except code.
         maps.iter()
             .filter(|mapping| self.range.contains(&mapping.range.start))
             .filter(|mapping| mapping.readable && !mapping.executable && mapping.name == self.path)
@@ -91,10 +96,9 @@ impl Module {
     }
 }
 
-/// Opens all modules. Those that cannot be opened are returned by name.
+/// Opens all modules. Also returns the paths of those that cannot be opened.
 pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String>) {
-    let main = fs::read_link(identity.path("exe")).map(|path| path.to_string_lossy().into_owned());
-    let main = main.unwrap_or_default();
+    let main = fs::read_link(identity.path("exe")).unwrap_or_default();
     let mut modules: Vec<Module> = Vec::new();
     let mut unreadable = Vec::new();
     for mapping in maps.iter().filter(|mapping| mapping.executable && mapping.inode != 0) {
@@ -104,10 +108,10 @@ pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String
             known.code.push(mapping.range.clone());
             continue;
         }
-        let is_main = mapping.name == main;
+        let is_main = mapping.name == main.to_string_lossy();
         let module = open(identity, mapping, is_main)
             .and_then(|file| ElfImage::open(file).ok())
-            .and_then(|image| place(mapping, is_main, image))
+            .and_then(|image| locate(mapping, is_main, image))
             .map(|module| Module { debug: debug::find(&module.image), ..module });
         match module {
             Some(module) => modules.push(module),
@@ -117,28 +121,29 @@ pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String
     (modules, unreadable)
 }
 
-/// Opens the file of a mapping, as the process sees it.
+/// Opens the file of a mapping, in the file system of the process.
 fn open(identity: &Identity, mapping: &Mapping, is_main: bool) -> Option<File> {
     if is_main {
         return File::open(identity.path("exe")).ok();
     }
     let Range { start, end } = mapping.range;
-    // The first way needs a capability; the second does not find deleted files.
-    let ways = [
+    // The first path needs a capability; the second one does not exist for deleted files.
+    let paths = [
         identity.path(&format!("map_files/{start:x}-{end:x}")),
         identity.path(&format!("root{}", mapping.name)),
     ];
-    ways.iter().find_map(|path| {
-        // The path is the other process's text: never block on a pipe or a device.
+    paths.iter().find_map(|path| {
+        // The name comes from the target and may be that of a pipe or a device, which would block.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
         let metadata = file.metadata().ok()?;
         (metadata.is_file() && metadata.ino() == mapping.inode).then_some(file)
     })
 }
 
-fn place(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
+/// The module whose code is in `mapping`: finds its addresses from the segment with that code.
+fn locate(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
     let segment = image.segments.iter().find(|segment| {
-        let first = segment.offset / 4096 * 4096;
+        let first = segment.offset / PAGE * PAGE;
         segment.executable
             && (first..segment.offset.saturating_add(segment.file_size)).contains(&mapping.offset)
     })?;
@@ -147,7 +152,7 @@ fn place(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
     );
     let start = image.segments.iter().map(|segment| segment.range.start).min()?;
     let end = image.segments.iter().map(|segment| segment.range.end).max()?;
-    let range = bias.wrapping_add(start) / 4096 * 4096..bias.wrapping_add(end);
+    let range = bias.wrapping_add(start) / PAGE * PAGE..bias.wrapping_add(end);
     (range.start < range.end && range.contains(&mapping.range.start)).then(|| Module {
         path: mapping.name.clone(),
         range,

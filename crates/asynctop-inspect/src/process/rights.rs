@@ -1,25 +1,26 @@
-//! Explains in one sentence why the kernel denies reading a process.
+//! The rule by which the kernel denies reading a process, with a remedy, in one sentence.
 
 use std::{env, fs, os::unix::fs::MetadataExt};
 
-/// `CAP_SYS_PTRACE` in the set of capabilities.
+/// The bit of `CAP_SYS_PTRACE` in a set of capabilities.
 const SYS_PTRACE: u64 = 1 << 19;
 
 /// The conditions that allow or deny reading another process.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
-    /// Effective user of this process, and owner of the other one.
+    /// Effective user of this process.
     pub user: u32,
+    /// User of the other process.
     pub owner: Option<u32>,
     /// Yama's `ptrace_scope`; `None` without Yama.
     pub ptrace_scope: Option<u32>,
-    /// This process has CAP_SYS_PTRACE.
+    /// Whether this process has `CAP_SYS_PTRACE`.
     pub may_trace: bool,
-    /// Signs of a container around this process.
+    /// Whether this process seems to run in a container.
     pub in_container: bool,
-    /// A seccomp filter applies to this process.
+    /// Whether a seccomp filter applies to this process.
     pub is_filtered: bool,
-    /// The command to repeat, with an absolute path.
+    /// This command, with an absolute path.
     pub command: String,
 }
 
@@ -46,7 +47,7 @@ impl Access {
         let command = std::iter::once(program).chain(env::args().skip(1)).collect::<Vec<_>>();
         Access {
             user: rustix::process::geteuid().as_raw(),
-            owner: owner(pid),
+            owner: fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid()),
             ptrace_scope: fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
                 .ok()
                 .and_then(|text| text.trim().parse().ok()),
@@ -100,11 +101,6 @@ impl Access {
     }
 }
 
-/// The owner of a process.
-fn owner(pid: u32) -> Option<u32> {
-    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_is_explained_with_the_command_to_run() {
+    fn denial_names_the_rule_and_the_command_to_run() {
         let sudo = "run: sudo /usr/bin/asynctop dump 7";
         let cases = [
             (Access { owner: Some(33), ..access() }, "belongs to user 33, this is user 1000", sudo),

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::process::identity::{Identity, Stat};
+use crate::process::{identity::Identity, stat::Stat};
 
-/// More threads than the kernel gives a process by default.
+/// Maximum number of threads. The kernel allows fewer by default.
 const MAX_THREADS: usize = 1 << 16;
 
 /// A thread at one moment.
@@ -14,46 +14,46 @@ pub(crate) struct Thread {
     /// The thread's id in its own PID namespace.
     pub own_tid: u32,
     pub name: String,
-    /// `R`, `S`, `D`, …
+    /// The kernel's letter: `R`, `S`, `D`, …
     pub state: char,
-    pub place: Place,
+    pub activity: Activity,
 }
 
-/// Whether a thread is running or in the kernel.
+/// Whether a thread is running or blocked in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Activity {
     /// On a CPU or waiting for one.
     Running,
-    /// In the kernel, for a system call or (without a number) for another reason.
+    /// Blocked in a system call, or, without a number, for another reason.
     Blocked { syscall: Option<u64>, stack_pointer: u64, program_counter: u64 },
-    /// It could not be read.
+    /// Not readable.
     Unknown,
 }
 
-impl Place {
-    fn parse(text: &str) -> Place {
+impl Activity {
+    fn parse(text: &str) -> Activity {
         let mut fields = text.split_ascii_whitespace();
-        let Some(first) = fields.next() else { return Place::Unknown };
+        let Some(first) = fields.next() else { return Activity::Unknown };
         if first == "running" {
-            return Place::Running;
+            return Activity::Running;
         }
-        let Ok(number) = first.parse::<i64>() else { return Place::Unknown };
+        let Ok(number) = first.parse::<i64>() else { return Activity::Unknown };
         let words: Vec<&str> = fields.collect();
         let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
-        let [.., stack_pointer, program_counter] = words[..] else { return Place::Unknown };
+        let [.., stack_pointer, program_counter] = words[..] else { return Activity::Unknown };
         match (hex(stack_pointer), hex(program_counter)) {
-            (Some(stack_pointer), Some(program_counter)) => Place::Blocked {
+            (Some(stack_pointer), Some(program_counter)) => Activity::Blocked {
                 syscall: u64::try_from(number).ok(),
                 stack_pointer,
                 program_counter,
             },
-            _ => Place::Unknown,
+            _ => Activity::Unknown,
         }
     }
 
     pub(crate) fn stack_pointer(self) -> Option<u64> {
         match self {
-            Place::Blocked { stack_pointer, .. } => Some(stack_pointer),
+            Activity::Blocked { stack_pointer, .. } => Some(stack_pointer),
             _ => None,
         }
     }
@@ -62,7 +62,7 @@ impl Place {
 /// All threads, by id.
 pub(crate) fn list(identity: &Identity) -> Vec<Thread> {
     let Ok(entries) = fs::read_dir(identity.path("task")) else { return Vec::new() };
-    // Its threads have another id only in a PID namespace of its own.
+    // Threads have another id of their own only in another PID namespace.
     let is_nested = own_tid(identity, identity.pid()).is_some_and(|own| own != identity.pid());
     let tids = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -79,14 +79,14 @@ fn read(identity: &Identity, tid: u32, is_nested: bool) -> Option<Thread> {
         own_tid: is_nested.then(|| own_tid(identity, tid)).flatten().unwrap_or(tid),
         name: stat.name,
         state: stat.state,
-        place: place(identity, tid),
+        activity: activity(identity, tid),
     })
 }
 
-/// Whether a thread is running or in the kernel now.
-pub(crate) fn place(identity: &Identity, tid: u32) -> Place {
+/// The current activity of a thread, from `/proc/PID/task/TID/syscall`.
+pub(crate) fn activity(identity: &Identity, tid: u32) -> Activity {
     fs::read_to_string(identity.path(&format!("task/{tid}/syscall")))
-        .map_or(Place::Unknown, |text| Place::parse(&text))
+        .map_or(Activity::Unknown, |text| Activity::parse(&text))
 }
 
 fn own_tid(identity: &Identity, tid: u32) -> Option<u32> {
@@ -96,10 +96,10 @@ fn own_tid(identity: &Identity, tid: u32) -> Option<u32> {
         .find_map(|line| line.strip_prefix("NSpid:")?.split_ascii_whitespace().last()?.parse().ok())
 }
 
-/// Names of the system calls in which threads spend their time.
+/// The name of a system call, if it is one in which threads spend time; else its number.
 pub(crate) fn syscall_name(number: u64) -> String {
     let number = i64::try_from(number).unwrap_or(-1);
-    // Newer processors have only their successors.
+    // Newer processors have only the successors of these.
     #[cfg(target_arch = "x86_64")]
     match number {
         libc::SYS_poll => return "poll".to_owned(),
@@ -154,18 +154,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proc_syscall_is_parsed() {
+    fn activity_is_parsed() {
         let text = "202 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffe10 0x55d0\n";
-        let place = Place::parse(text);
         assert_eq!(
-            place,
-            Place::Blocked { syscall: Some(202), stack_pointer: 0x7ffe10, program_counter: 0x55d0 }
+            Activity::parse(text),
+            Activity::Blocked {
+                syscall: Some(202),
+                stack_pointer: 0x7ffe10,
+                program_counter: 0x55d0
+            }
         );
-        let place = Place::parse("-1 0x7ffe10 0x55d0\n");
-        assert!(matches!(place, Place::Blocked { syscall: None, stack_pointer: 0x7ffe10, .. }));
-        assert_eq!(Place::parse("running\n"), Place::Running);
+        let activity = Activity::parse("-1 0x7ffe10 0x55d0\n");
+        assert!(matches!(
+            activity,
+            Activity::Blocked { syscall: None, stack_pointer: 0x7ffe10, .. }
+        ));
+        assert_eq!(Activity::parse("running\n"), Activity::Running);
         for text in ["", "202", "202 0x1", "x 0x1 0x2", "202 1 2"] {
-            assert_eq!(Place::parse(text), Place::Unknown, "{text}");
+            assert_eq!(Activity::parse(text), Activity::Unknown, "{text}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The thread-local blocks of a thread, found through its thread control block (TCB).
 //!
-//! glibc: the TCB begins with its own address and has it once more at +16; its list of blocks
-//! (DTV) has 16 bytes per module. musl: the TCB begins with its own address, has two neighbors
-//! in a ring at +16 and +24, and its list has 8 bytes per module.
+//! In glibc, the TCB begins with its own address and has it again at +16; the list of blocks (DTV)
+//! has 16 bytes per module. In musl, the TCB begins with its own address and has two neighbors in a
+//! ring at +16 and +24; the list has 8 bytes per module.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -14,13 +14,14 @@ use crate::{
     },
 };
 
-/// Larger mappings are not searched for a TCB; thread stacks are 2 to 8 MB.
+/// Maximum size of a mapping that is searched for a TCB; thread stacks have 2 to 8 MB.
 const MAX_SEARCHED_MAPPING: u64 = 16 << 20;
 /// Maximum distance of a TCB above the stack pointer.
 const MAX_STACK: u64 = 16 << 20;
-/// glibc's TCB has the thread's id below this offset.
-const GLIBC_TID_WITHIN: usize = 0x400;
-const MUSL_TID_AT: usize = 48;
+/// Range of the offset of the thread's id in glibc's TCB. The pointers before it could contain the
+/// id by chance.
+const GLIBC_TID_OFFSETS: Range<usize> = 0x100..0x400;
+const MUSL_TID_OFFSET: usize = 48;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Library {
@@ -36,30 +37,27 @@ pub(crate) struct Tcb {
 }
 
 impl Tcb {
-    /// The TCB at `address` if it is one, and the one of the thread `tid`.
+    /// The TCB at `address`, if it is the one of the thread `tid`.
     fn recognize(memory: &(impl Memory + ?Sized), address: u64, tid: u32) -> Option<Tcb> {
-        let bytes = memory.bytes(address, GLIBC_TID_WITHIN);
+        let bytes = memory.bytes(address, GLIBC_TID_OFFSETS.end);
         let word = |offset| word_in(&bytes, offset);
         let is_tid = |chunk: &[u8]| chunk == tid.to_le_bytes();
         if word(0)? != address {
             return None;
         }
         if word(16)? == address {
-            let (words, _) = bytes.as_chunks::<4>();
-            // Only behind the pointers at the start of the TCB, which could contain the id by
-            // chance.
-            let found = words.iter().skip(0x100 / 4).any(|chunk| is_tid(chunk));
-            return found.then_some(Tcb { address, library: Library::Glibc });
+            let has_tid = bytes.get(GLIBC_TID_OFFSETS.start..)?.chunks_exact(4).any(is_tid);
+            return has_tid.then_some(Tcb { address, library: Library::Glibc });
         }
         let in_ring =
             |neighbor: u64| neighbor == address || memory.word(neighbor) == Some(neighbor);
-        let is_musl = is_tid(bytes.get(MUSL_TID_AT..MUSL_TID_AT + 4)?)
+        let is_musl = is_tid(bytes.get(MUSL_TID_OFFSET..MUSL_TID_OFFSET + 4)?)
             && in_ring(word(16)?)
             && in_ring(word(24)?);
         is_musl.then_some(Tcb { address, library: Library::Musl })
     }
 
-    /// The block of the module with this number; `None` if this thread has not used it yet.
+    /// The thread-local block of the module with this number; `None` if the thread has not used it.
     pub(crate) fn block(self, memory: &(impl Memory + ?Sized), module: u64) -> Option<u64> {
         let dtv = memory.word(self.address.checked_add(8)?)?;
         let size = match self.library {
@@ -71,7 +69,7 @@ impl Tcb {
     }
 }
 
-/// Finds the TCB of each thread. Those found before are tested first.
+/// Finds the TCB of each thread, and removes those of threads that have ended from `known`.
 pub(crate) fn find(
     memory: &(impl Memory + ?Sized),
     maps: &Maps,
@@ -80,45 +78,32 @@ pub(crate) fn find(
     known: &mut HashMap<u32, Tcb>,
 ) {
     known.retain(|tid, tcb| {
-        threads
-            .iter()
-            .find(|thread| thread.tid == *tid)
-            .is_some_and(|thread| Tcb::recognize(memory, tcb.address, thread.own_tid).is_some())
+        let mut threads = threads.iter();
+        let thread = threads.find(|thread| thread.tid == *tid);
+        thread.is_some_and(|it| Tcb::recognize(memory, tcb.address, it.own_tid).is_some())
     });
-    for thread in threads.iter().filter(|thread| !thread.name.starts_with("iou-")) {
-        if known.contains_key(&thread.tid) {
-            continue;
-        }
-        let Some(stack_pointer) = thread.place.stack_pointer() else { continue };
-        let Some(mapping) = maps.find(stack_pointer) else { continue };
-        let end = mapping.range.end.min(stack_pointer.saturating_add(MAX_STACK));
-        if let Some(tcb) = search(memory, pages, stack_pointer..end, &[thread]).pop() {
-            known.insert(tcb.0, tcb.1);
-        }
-    }
-    // The main thread's TCB is not on its stack; running threads have no stack pointer.
-    let missing = |known: &HashMap<u32, Tcb>| -> Vec<&Thread> {
-        threads
-            .iter()
-            .filter(|thread| !known.contains_key(&thread.tid) && !thread.name.starts_with("iou-"))
-            .collect()
-    };
-    let searched = |size: &Range<u64>| {
-        maps.iter().filter({
-            let size = size.clone();
-            move |mapping| {
-                mapping.is_data() && mapping.inode == 0 && size.contains(&mapping.length())
+    // The kernel's threads for io_uring have no TCB.
+    let mut missing: Vec<&Thread> = threads
+        .iter()
+        .filter(|thread| !known.contains_key(&thread.tid) && !thread.name.starts_with("iou-"))
+        .collect();
+    missing.retain(|thread| {
+        let tcb = thread.activity.stack_pointer().and_then(|stack_pointer| {
+            let mapping_end = maps.find(stack_pointer)?.range.end;
+            let end = mapping_end.min(stack_pointer.saturating_add(MAX_STACK));
+            search(memory, pages, stack_pointer..end, &[thread]).pop()
+        });
+        known.extend(tcb);
+        tcb.is_none()
+    });
+    // The main thread's TCB is not on its stack, but in a small mapping. Running threads have no
+    // known stack pointer.
+    for sizes in [0..(1 << 20), (1 << 20)..MAX_SEARCHED_MAPPING] {
+        for mapping in maps.iter().filter(|mapping| mapping.is_data() && mapping.inode == 0) {
+            if !missing.is_empty() && sizes.contains(&mapping.length()) {
+                known.extend(search(memory, pages, mapping.range.clone(), &missing));
+                missing.retain(|thread| !known.contains_key(&thread.tid));
             }
-        })
-    };
-    // Small mappings first: that is where the main thread's is.
-    for size in [0..(1 << 20), (1 << 20)..MAX_SEARCHED_MAPPING] {
-        for mapping in searched(&size) {
-            let left = missing(known);
-            if left.is_empty() {
-                return;
-            }
-            known.extend(search(memory, pages, mapping.range.clone(), &left));
         }
     }
 }
@@ -133,19 +118,15 @@ fn search(
     let mut candidates = Vec::new();
     let start = range.start.next_multiple_of(8);
     scan(memory, pages, start..range.end, |address, bytes| {
-        let own = words_of(bytes).enumerate().map(|(i, word)| (address + i as u64 * 8, word));
-        candidates.extend(own.filter(|(at, word)| at == word).map(|(at, _)| at));
+        let words = (address..).step_by(8).zip(words_of(bytes));
+        candidates.extend(words.filter(|(address, word)| address == word).map(|(_, word)| word));
     });
-    let mut found = Vec::new();
-    for address in candidates {
-        for thread in threads {
-            if let Some(tcb) = Tcb::recognize(memory, address, thread.own_tid) {
-                found.push((thread.tid, tcb));
-                break;
-            }
-        }
-    }
-    found
+    let tcb_at = |address: u64| {
+        threads
+            .iter()
+            .find_map(|thread| Some((thread.tid, Tcb::recognize(memory, address, thread.own_tid)?)))
+    };
+    candidates.into_iter().filter_map(tcb_at).collect()
 }
 
 #[cfg(test)]
@@ -160,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn glibc_and_musl_blocks() {
+    fn blocks_are_found_in_glibc_and_musl() {
         let glibc = image(&[
             (0x2000, 0x2000),
             (0x2008, 0x3000),

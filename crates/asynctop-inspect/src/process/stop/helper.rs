@@ -10,8 +10,7 @@ use libc::{c_int, c_long, c_void, pid_t};
 use super::MAX_STACK;
 
 const PAGE: usize = 4096;
-/// The helper ends after this time in any case. A thread that waits for a CPU stops only when it
-/// gets one.
+/// Time limit of the helper. A thread that waits for a CPU stops only when it gets one.
 const MAX_TIME: Duration = Duration::from_millis(200);
 
 /// The result of the helper, in memory that both processes share.
@@ -20,7 +19,8 @@ pub(super) struct Report {
     pub outcome: c_int,
     pub in_system_call: c_int,
     pub registers: [u64; 3],
-    pub held_ns: u64,
+    pub stopped_ns: u64,
+    /// Number of bytes copied.
     pub length: usize,
     pub bytes: [u8; MAX_STACK],
 }
@@ -34,11 +34,11 @@ pub(super) const DENIED: c_int = 4;
 pub(super) struct Job {
     pub pid: pid_t,
     pub tid: pid_t,
-    /// The thread's file `syscall` in `/proc`.
-    pub state: c_int,
-    /// The address of the id of its current task.
-    pub current: u64,
-    /// The task that it polls.
+    /// The thread's opened file `syscall` in `/proc`.
+    pub syscall: c_int,
+    /// Address of the id of its current task.
+    pub current_word: u64,
+    /// Id of the task that it polls.
     pub task: u64,
 }
 
@@ -46,20 +46,20 @@ pub(super) struct Job {
 ///
 /// # Safety
 ///
-/// To be called in a child process only, with a report that is mapped.
+/// Must be called in a child process, with a report that is mapped.
 pub(super) unsafe fn help(job: &Job, report: *mut Report) -> ! {
     // SAFETY: system calls with valid arguments; `report` is mapped, by the caller's promise.
     unsafe {
-        // No longer a member of the terminal's foreground group.
+        // Leaves the terminal's foreground group, which receives its signals.
         libc::setsid();
         limit_time();
-        // Touched now, so that copying takes no page fault.
+        // Touches the pages, so that copying causes no page fault.
         let bytes = (&raw mut (*report).bytes).cast::<u8>();
         for page in (0..MAX_STACK).step_by(PAGE) {
             bytes.add(page).write_volatile(0);
         }
         (*report).outcome = stop_and_copy(job, report);
-        // The kernel lets go of a thread that was seized and not stopped.
+        // The kernel releases a thread that was seized and not stopped.
         libc::_exit(0);
     }
 }
@@ -68,7 +68,7 @@ pub(super) unsafe fn help(job: &Job, report: *mut Report) -> ! {
 ///
 /// # Safety
 ///
-/// To be called in the helper only: it changes what signals do.
+/// Must be called in the helper: it changes the handling of signals.
 unsafe fn limit_time() {
     let time = libc::timeval { tv_sec: 0, tv_usec: MAX_TIME.subsec_micros() as _ };
     let timer =
@@ -95,12 +95,12 @@ unsafe fn stop_and_copy(job: &Job, report: *mut Report) -> c_int {
             return if errno() == libc::ESRCH { GONE } else { DENIED };
         }
         let mut task = 0_u64;
-        if read(job.pid, job.current, (&raw mut task).cast(), 8) != 8 || task != job.task {
+        if read(job.pid, job.current_word, (&raw mut task).cast(), 8) != 8 || task != job.task {
             return CHANGED;
         }
         const RUNNING: &[u8; 7] = b"running";
         let mut state = [0_u8; RUNNING.len()];
-        let length = libc::pread(job.state, state.as_mut_ptr().cast(), state.len(), 0);
+        let length = libc::pread(job.syscall, state.as_mut_ptr().cast(), state.len(), 0);
         if length != RUNNING.len() as isize || state != *RUNNING {
             return CHANGED;
         }
@@ -121,7 +121,7 @@ unsafe fn stop_and_copy(job: &Job, report: *mut Report) -> c_int {
         // A signal that was about to be delivered is passed on. Other stops have an event.
         let signal = if status >> 16 == 0 { libc::WSTOPSIG(status) } else { 0 };
         ptrace(libc::PTRACE_DETACH, job.tid, signal as usize);
-        (*report).held_ns = now().saturating_sub(began);
+        (*report).stopped_ns = now().saturating_sub(began);
         (*report).registers = registers;
         (*report).in_system_call = c_int::from(in_system_call);
         (*report).length = length;
@@ -145,7 +145,7 @@ fn registers_of(tid: pid_t) -> Option<([u64; 3], bool)> {
     (result == 0).then_some(([registers.rip, registers.rsp, registers.rbp], in_system_call))
 }
 
-/// Has not been verified on this processor.
+/// Other processors are not supported.
 #[cfg(not(target_arch = "x86_64"))]
 fn registers_of(_tid: pid_t) -> Option<([u64; 3], bool)> {
     None
@@ -153,7 +153,7 @@ fn registers_of(_tid: pid_t) -> Option<([u64; 3], bool)> {
 
 /// # Safety
 ///
-/// Only for requests that neither read nor write memory of this process.
+/// The request must neither read nor write memory of this process.
 pub(super) unsafe fn ptrace(request: libc::c_uint, tid: pid_t, data: usize) -> c_long {
     // SAFETY: by the caller's promise.
     unsafe { libc::ptrace(request, tid, ptr::null_mut::<c_void>(), data as *mut c_void) }
@@ -164,25 +164,26 @@ pub(super) unsafe fn ptrace(request: libc::c_uint, tid: pid_t, data: usize) -> c
 ///
 /// # Safety
 ///
-/// `length` bytes at `into` are written to.
-unsafe fn read(pid: pid_t, address: u64, into: *mut u8, length: usize) -> usize {
-    const PIECES: usize = MAX_STACK / PAGE + 1;
-    let nothing = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-    let (mut pieces, mut used, mut wanted) = ([nothing; PIECES], 0, 0);
-    for piece in &mut pieces {
-        let at = (address as usize).wrapping_add(wanted);
-        let size = (PAGE - at % PAGE).min(length - wanted);
+/// `length` bytes at `target` must be writable.
+unsafe fn read(pid: pid_t, address: u64, target: *mut u8, length: usize) -> usize {
+    const MAX_PARTS: usize = MAX_STACK / PAGE + 1;
+    let empty = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+    // One part per page: a call copies whole parts only.
+    let (mut parts, mut count, mut total) = ([empty; MAX_PARTS], 0, 0);
+    for part in &mut parts {
+        let start = (address as usize).wrapping_add(total);
+        let size = (PAGE - start % PAGE).min(length - total);
         if size == 0 {
             break;
         }
-        *piece = libc::iovec { iov_base: at as *mut c_void, iov_len: size };
-        wanted += size;
-        used += 1;
+        *part = libc::iovec { iov_base: start as *mut c_void, iov_len: size };
+        total += size;
+        count += 1;
     }
-    let into = libc::iovec { iov_base: into.cast(), iov_len: wanted };
-    // SAFETY: writes into `into` only, by the caller's promise; the kernel checks the pieces.
+    let target = libc::iovec { iov_base: target.cast(), iov_len: total };
+    // SAFETY: writes to `target` only, by the caller's promise; the kernel checks the parts.
     let copied =
-        unsafe { libc::process_vm_readv(pid, &raw const into, 1, pieces.as_ptr(), used, 0) };
+        unsafe { libc::process_vm_readv(pid, &raw const target, 1, parts.as_ptr(), count, 0) };
     usize::try_from(copied).unwrap_or(0)
 }
 
@@ -191,7 +192,7 @@ fn errno() -> c_int {
     unsafe { *libc::__errno_location() }
 }
 
-/// Nanoseconds of a clock that never goes back.
+/// Nanoseconds of the monotonic clock.
 pub(super) fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid.

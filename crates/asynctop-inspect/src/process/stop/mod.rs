@@ -1,14 +1,14 @@
 //! The stack of a thread that is running: the thread is stopped while its registers and its stack
 //! are copied, which takes some 10 µs.
 //!
-//! A helper process stops it, not this one, so that nothing can leave it stopped: the kernel resumes
-//! a thread when the process that stopped it ends, for whatever reason. This process being killed or
-//! suspended does not concern the helper, the terminal's signals (Ctrl-Z) do not reach it, and a
-//! timer ends it.
+//! A helper process stops it instead of this one, so that no thread is left stopped: the kernel
+//! resumes a thread when the process that stopped it ends, for whatever reason. The helper is not
+//! affected if this process is killed or suspended, the terminal's signals (Ctrl-Z) do not reach it,
+//! and a timer ends it.
 //!
-//! Being stopped interrupts a system call, and some, like `epoll_wait`, return an error then. So a
-//! thread is stopped only if it was outside of any immediately before. That leaves a window of some
-//! microseconds; [`Stopped::in_system_call`] is set when it was hit.
+//! A stop interrupts a system call, and some, such as `epoll_wait`, then return an error. Therefore a
+//! thread is stopped only if it was in no system call immediately before. A system call that begins
+//! in the few microseconds in between is recorded in [`Stopped::in_system_call`].
 #![allow(unsafe_code)]
 
 mod helper;
@@ -23,7 +23,7 @@ use libc::pid_t;
 use crate::process::identity::Identity;
 use helper::{CHANGED, DENIED, DONE, GONE, Job, Report, help};
 
-/// Maximum number of bytes copied of a stack: the longer, the longer the thread is stopped.
+/// Maximum number of bytes copied of a stack. The time for which a thread is stopped grows with it.
 pub(crate) const MAX_STACK: usize = 1 << 16;
 
 /// A past stop of a thread, to read its stack.
@@ -31,11 +31,11 @@ pub(crate) const MAX_STACK: usize = 1 << 16;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stopped {
-    /// Length of the stop, from the moment at which it was known.
+    /// Length of the stop, from the moment at which the helper noticed it.
     #[cfg_attr(feature = "serde", serde(rename = "nanoseconds", serialize_with = "nanoseconds"))]
     pub length: Duration,
-    /// The thread had just begun a system call. If it was one that is not restarted, like
-    /// `epoll_wait`, it has returned the error `EINTR`.
+    /// The thread had just begun a system call. A call that the kernel does not restart, such as
+    /// `epoll_wait`, has returned the error `EINTR`.
     pub in_system_call: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn nanoseconds<S: serde::Serializer>(
 }
 
 /// The registers and the stack of a thread when it was stopped.
-pub(crate) struct Copied {
+pub(crate) struct StoppedThread {
     pub registers: Registers,
     /// The stack from the stack pointer up.
     pub bytes: Vec<u8>,
@@ -58,15 +58,15 @@ pub(crate) struct Copied {
 /// The reason why a thread was not stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStopped {
-    /// It is no longer running, or no longer in the same poll.
+    /// The thread is no longer running, or no longer in the same poll.
     Changed,
-    /// It has ended.
+    /// The thread has ended.
     Gone,
-    /// Another process traces it.
+    /// Another process traces the thread.
     Traced,
     /// The kernel does not allow it.
     Denied,
-    /// There is no helper, or it was killed, or its time was up.
+    /// The helper could not be started, was killed, or reached its time limit.
     Failed,
 }
 
@@ -84,11 +84,11 @@ impl NotStopped {
     }
 }
 
-/// Memory for a report, shared with a helper.
-struct Shared(*mut Report);
+/// A report in memory that is shared with a helper.
+struct SharedReport(*mut Report);
 
-impl Shared {
-    fn new() -> io::Result<Shared> {
+impl SharedReport {
+    fn new() -> io::Result<SharedReport> {
         let (read, write) = (libc::PROT_READ, libc::PROT_WRITE);
         let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping, which overlaps nothing.
@@ -97,50 +97,51 @@ impl Shared {
         if memory == libc::MAP_FAILED {
             Err(io::Error::last_os_error())
         } else {
-            Ok(Shared(memory.cast()))
+            Ok(SharedReport(memory.cast()))
         }
     }
 
-    fn report(&self) -> &Report {
+    fn get(&self) -> &Report {
         // SAFETY: mapped, zeroed by the kernel, valid for any content; the helper has ended.
         unsafe { &*self.0 }
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedReport {
     fn drop(&mut self) {
         // SAFETY: mapped by `new`, and no reference to it exists.
         unsafe { libc::munmap(self.0.cast(), size_of::<Report>()) };
     }
 }
 
-/// Stops a thread that runs inside a poll of the task with this id, and copies its registers and
-/// stack. `current` is the address of the id of the thread's current task: if it has another one
-/// by then, it is not stopped.
+/// Stops a thread that runs inside a poll of the task with the id `task`, and copies its registers
+/// and stack. `current_word` is the address of the id of the thread's current task: if that is
+/// another one by then, the thread is not stopped.
 pub(crate) fn stop(
     identity: &Identity,
     tid: u32,
-    current: u64,
+    current_word: u64,
     task: u64,
-) -> Result<Copied, NotStopped> {
-    let shared = Shared::new().map_err(|_| NotStopped::Failed)?;
-    let state =
+) -> Result<StoppedThread, NotStopped> {
+    let shared = SharedReport::new().map_err(|_| NotStopped::Failed)?;
+    let syscall =
         File::open(identity.path(&format!("task/{tid}/syscall"))).map_err(|_| NotStopped::Gone)?;
     let job = Job {
         pid: identity.pid() as pid_t,
         tid: tid as pid_t,
-        state: state.as_raw_fd(),
-        current,
+        syscall: syscall.as_raw_fd(),
+        current_word,
         task,
     };
     wait_for(start_helper(&job, &shared).ok_or(NotStopped::Failed)?);
-    let report = shared.report();
+    let report = shared.get();
+    let [ip, sp, fp] = report.registers;
     match report.outcome {
-        DONE => Ok(Copied {
-            registers: registers(report.registers),
+        DONE => Ok(StoppedThread {
+            registers: Registers { fp, ..Registers::pointers(ip, sp) },
             bytes: report.bytes[..report.length.min(MAX_STACK)].to_vec(),
             stopped: Stopped {
-                length: Duration::from_nanos(report.held_ns),
+                length: Duration::from_nanos(report.stopped_ns),
                 in_system_call: report.in_system_call != 0,
             },
         }),
@@ -152,12 +153,7 @@ pub(crate) fn stop(
     }
 }
 
-fn registers([ip, sp, fp]: [u64; 3]) -> Registers {
-    Registers { fp, ..Registers::pointers(ip, sp) }
-}
-
-/// Starts a helper process.
-fn start_helper(job: &Job, shared: &Shared) -> Option<pid_t> {
+fn start_helper(job: &Job, shared: &SharedReport) -> Option<pid_t> {
     // SAFETY: like `fork`, without a signal for this process when the child ends. The child calls
     // only `help`, which does not return.
     let helper = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
@@ -168,7 +164,6 @@ fn start_helper(job: &Job, shared: &Shared) -> Option<pid_t> {
     pid_t::try_from(helper).ok().filter(|helper| *helper > 0)
 }
 
-/// Waits for the end of a helper.
 fn wait_for(helper: pid_t) {
     let mut status = 0;
     loop {

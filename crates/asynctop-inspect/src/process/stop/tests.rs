@@ -1,4 +1,4 @@
-//! Threads of real processes are stopped, and never left stopped.
+//! Stops threads of real processes, and checks that none is left stopped.
 
 use std::{
     fs,
@@ -12,15 +12,14 @@ use super::{
 };
 use crate::{
     memory::MemoryExt,
-    process::{identity::Stat, maps::Maps},
+    process::{maps::Maps, stat::Stat},
 };
 
-/// A process that runs all the time, and a word of its memory with its value, which stands for
-/// the current task.
+/// A process that never blocks. A word of its memory stands for the id of its current task.
 struct Spinning {
     child: Child,
     identity: Identity,
-    current: u64,
+    current_word: u64,
     task: u64,
 }
 
@@ -29,17 +28,16 @@ impl Spinning {
         let mut command = Command::new("sh");
         command.args(["-c", "while :; do :; done"]).stdin(Stdio::null());
         let child = command.spawn().expect("sh starts");
-        // Until the child has called exec, it is a copy of this program, and during the call
-        // it has no memory.
+        // Before `exec`, the child is a copy of this program, and during the call it has no memory.
         loop {
             let name = Stat::read(child.id()).expect("it runs").name;
             let identity = Identity::open(child.id()).expect("own child");
             let maps = Maps::read(&identity.path("maps")).expect("own child");
             let file = maps.iter().find(|mapping| mapping.inode != 0 && mapping.readable);
-            let current = file.map_or(0, |file| file.range.start);
-            match identity.word(current) {
+            let current_word = file.map_or(0, |file| file.range.start);
+            match identity.word(current_word) {
                 Some(task) if name == "sh" => {
-                    return Spinning { child, identity, current, task };
+                    return Spinning { child, identity, current_word, task };
                 }
                 _ => thread::yield_now(),
             }
@@ -50,17 +48,17 @@ impl Spinning {
         self.child.id()
     }
 
-    fn job(&self, state: &File) -> Job {
-        let id = self.tid() as pid_t;
-        Job { pid: id, tid: id, state: state.as_raw_fd(), current: self.current, task: self.task }
+    fn job(&self, syscall: &File) -> Job {
+        let (pid, syscall) = (self.tid() as pid_t, syscall.as_raw_fd());
+        Job { pid, tid: pid, syscall, current_word: self.current_word, task: self.task }
     }
 
-    /// Returns when it goes on and nobody traces it: never if it was left stopped.
+    /// Returns once it runs and is not traced: never if it was left stopped.
     fn wait_until_it_runs(&self) {
-        let path = |name| self.identity.path(name);
-        let time = || fs::read_to_string(path("schedstat")).expect("it runs");
-        let before = time();
-        while is_traced(&self.identity, self.tid()) || time() == before {
+        let path = self.identity.path("schedstat");
+        let cpu_time = || fs::read_to_string(&path).expect("it runs");
+        let before = cpu_time();
+        while is_traced(&self.identity, self.tid()) || cpu_time() == before {
             thread::yield_now();
         }
     }
@@ -74,11 +72,11 @@ impl Drop for Spinning {
 }
 
 #[test]
-fn a_running_thread_is_copied_and_goes_on() {
+fn running_thread_is_copied_and_resumed() {
     let spinning = Spinning::start();
-    let Spinning { identity, current, task, .. } = &spinning;
+    let Spinning { identity, current_word, task, .. } = &spinning;
     let copied = loop {
-        match stop(identity, spinning.tid(), *current, *task) {
+        match stop(identity, spinning.tid(), *current_word, *task) {
             Ok(copied) => break copied,
             // Without a CPU for a while, or in the kernel.
             Err(NotStopped::Failed | NotStopped::Changed) => {}
@@ -87,38 +85,38 @@ fn a_running_thread_is_copied_and_goes_on() {
     };
     assert!(!copied.bytes.is_empty());
     spinning.wait_until_it_runs();
-    let other = stop(identity, spinning.tid(), *current, task + 1);
+    let other = stop(identity, spinning.tid(), *current_word, task + 1);
     assert_eq!(other.err(), Some(NotStopped::Changed), "it polls another task");
     assert_eq!(stop(identity, spinning.tid(), 8, 0).err(), Some(NotStopped::Changed));
 }
 
 #[test]
-fn a_thread_that_is_traced_or_has_ended() {
+fn traced_and_ended_threads_are_not_stopped() {
     let mut spinning = Spinning::start();
-    let (current, task, tid) = (spinning.current, spinning.task, spinning.tid());
+    let (current_word, task, tid) = (spinning.current_word, spinning.task, spinning.tid());
     thread::scope(|scope| {
         let tracer = scope.spawn(|| {
             // SAFETY: neither reads nor writes memory. The end of this thread undoes it.
             assert_eq!(unsafe { ptrace(libc::PTRACE_SEIZE, tid as pid_t, 0) }, 0);
-            stop(&spinning.identity, tid, current, task).err()
+            stop(&spinning.identity, tid, current_word, task).err()
         });
         assert_eq!(tracer.join().expect("no panic"), Some(NotStopped::Traced));
     });
     spinning.child.kill().expect("own child");
     spinning.child.wait().expect("own child");
-    assert_eq!(stop(&spinning.identity, tid, current, task).err(), Some(NotStopped::Gone));
+    assert_eq!(stop(&spinning.identity, tid, current_word, task).err(), Some(NotStopped::Gone));
 }
 
 #[test]
-fn a_helper_that_is_killed_leaves_no_thread_stopped() {
+fn killed_helper_leaves_no_thread_stopped() {
     let spinning = Spinning::start();
     let path = format!("task/{}/syscall", spinning.tid());
-    let state = File::open(spinning.identity.path(&path)).expect("own child");
+    let syscall = File::open(spinning.identity.path(&path)).expect("own child");
     let mut outcomes = [0; 5];
     for round in 0..1000_u32 {
-        let shared = Shared::new().expect("memory");
-        let helper = start_helper(&spinning.job(&state), &shared).expect("a process");
-        // Moments all over its work, which takes some 100 µs.
+        let shared = SharedReport::new().expect("memory");
+        let helper = start_helper(&spinning.job(&syscall), &shared).expect("a process");
+        // Any moment of its work, which takes some 100 µs.
         let began = now();
         while now() - began < u64::from(round * 7919 % 1009) * 400 {
             std::hint::spin_loop();
@@ -126,7 +124,7 @@ fn a_helper_that_is_killed_leaves_no_thread_stopped() {
         // SAFETY: an own child that has not been waited for.
         unsafe { libc::kill(helper, libc::SIGKILL) };
         wait_for(helper);
-        outcomes[shared.report().outcome as usize] += 1;
+        outcomes[shared.get().outcome as usize] += 1;
         spinning.wait_until_it_runs();
     }
     assert_eq!(outcomes[GONE as usize] + outcomes[DENIED as usize], 0, "{outcomes:?}");
