@@ -10,11 +10,11 @@ use crate::{InspectError, Inspection, OpenError, Options, Process, process::stat
 pub struct Listing {
     /// The Tokio programs, by process id.
     pub programs: Vec<Program>,
-    /// Processes that this user must not read.
+    /// Number of processes that this user must not read.
     pub denied: usize,
-    /// The reason why the first of them is denied.
+    /// The reason for the first denied process.
     pub first_denied: Option<String>,
-    /// Processes without Tokio, or with a version that is not supported.
+    /// Number of processes without Tokio, or with a version that is not supported.
     pub others: usize,
 }
 
@@ -37,7 +37,7 @@ pub struct Program {
 /// If `/proc` cannot be read, or this machine's processor is not supported.
 pub fn list() -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for pid in others()? {
+    for pid in other_processes()? {
         match Process::open(pid) {
             Ok(mut process) => {
                 let inspection = process.inspect(&Options::states_only());
@@ -48,8 +48,7 @@ pub fn list() -> io::Result<Listing> {
                 listing.denied += 1;
                 listing.first_denied.get_or_insert(reason);
             }
-            // It has ended since the directory was read, or it has no memory to read, as a kernel
-            // thread.
+            // A process that has ended since the directory was read, or a kernel thread.
             Err(OpenError::NotFound { .. } | OpenError::Gone(_) | OpenError::NoMemory { .. }) => {}
             Err(error @ OpenError::Unsupported { .. }) => {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, error));
@@ -60,14 +59,14 @@ pub fn list() -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// The processes whose program has this name, by process id: the name that the kernel shows, of
-/// which it keeps 15 bytes, that of the executable file, or that of the first argument.
+/// The ids of the processes whose program has this name: the kernel's name for it, of at most 15
+/// bytes, that of the executable file, or that of the first argument.
 ///
 /// # Errors
 ///
 /// If `/proc` cannot be read.
 pub fn named(name: &str) -> io::Result<Vec<u32>> {
-    Ok(others()?.into_iter().filter(|pid| has_name(*pid, name)).collect())
+    Ok(other_processes()?.into_iter().filter(|pid| has_name(*pid, name)).collect())
 }
 
 /// The descendants of a process: its children, then the children of these, and so on.
@@ -78,24 +77,22 @@ pub fn named(name: &str) -> io::Result<Vec<u32>> {
 pub fn descendants(pid: u32) -> io::Result<Vec<u32>> {
     // A process that has ended has no parent.
     let parent = |pid: u32| Some((pid, Stat::read(pid).ok()?.parent));
-    let parents: Vec<(u32, u32)> = others()?.into_iter().filter_map(parent).collect();
-    let mut found = vec![pid];
+    let mut others: Vec<(u32, u32)> =
+        other_processes()?.into_iter().filter(|id| *id != pid).filter_map(parent).collect();
+    // Each process is taken once: ids are reused while `/proc` is read, so there may be cycles.
+    let mut family = vec![pid];
     let mut next = 0;
-    while let Some(&of) = found.get(next) {
-        let children = parents.iter().filter(|(child, parent)| *parent == of && *child != of);
-        let children = children.map(|(child, _)| *child);
-        // Process ids are reused while /proc is read, so there may be cycles.
-        let new: Vec<u32> = children.filter(|child| !found.contains(child)).collect();
-        found.extend(new);
+    while let Some(&current) = family.get(next) {
+        let children = others.extract_if(.., |(_, parent)| *parent == current);
+        family.extend(children.map(|(child, _)| child));
         next += 1;
     }
-    found.remove(0);
-    Ok(found)
+    Ok(family.split_off(1))
 }
 
 fn has_name(pid: u32, name: &str) -> bool {
     let file = |file: &str| format!("/proc/{pid}/{file}");
-    // One that has ended, or is hidden, has no name.
+    // A process that has ended, or is hidden, has no name.
     let comm = fs::read(file("comm")).unwrap_or_default();
     if comm.trim_ascii_end() == name.as_bytes() {
         return true;
@@ -107,8 +104,8 @@ fn has_name(pid: u32, name: &str) -> bool {
         || fs::read_link(file("exe")).is_ok_and(|path| is_named(&path))
 }
 
-/// All processes except this one, by id.
-fn others() -> io::Result<Vec<u32>> {
+/// The ids of all processes except this one, sorted.
+fn other_processes() -> io::Result<Vec<u32>> {
     let own = std::process::id();
     let entries = fs::read_dir("/proc")?;
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

@@ -1,4 +1,4 @@
-//! Thread-local blocks, and the data that has been located in them.
+//! Thread-local blocks, and the offsets and addresses found in them.
 
 /// The thread-local block of one thread for one module.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Contexts {
     pub tid: u32,
     /// The handle of the runtime that the thread is in.
     pub handle: u64,
-    /// The pointers in its block near that of the handle, with their distance in words.
+    /// The pointers near the handle in its block, with their distance from it in words.
     pub pointers: Vec<(isize, u64)>,
 }
 

@@ -2,10 +2,14 @@
 
 mod blocks;
 mod current;
+mod heap_scan;
 mod no_runtimes;
 mod open;
 mod queues;
+mod runtime_info;
+mod runtimes;
 mod stacks;
+mod task_names;
 mod tasks;
 mod thread_ids;
 mod threads;
@@ -23,14 +27,15 @@ use crate::{
 
 pub(crate) use blocks::{Contexts, CurrentWord};
 pub use open::Process;
+pub use runtime_info::*;
 pub(crate) use stacks::Stop;
 pub use types::*;
 
 impl Process {
     /// Reads all tasks, runtimes and threads as they are now.
     ///
-    /// The program keeps running, so the result does not show a single moment. Only each task's own
-    /// state does; the tasks of a runtime agree with the runtime's own count.
+    /// The program keeps running, so only the fields of one task are from a single moment. The tasks
+    /// of a runtime agree with the runtime's own count.
     ///
     /// # Errors
     ///
@@ -45,19 +50,18 @@ impl Process {
     /// Like [`Process::inspect`], with the tasks in no particular order.
     pub(crate) fn read(&mut self, options: &Options) -> Result<Inspection, InspectError> {
         let began = Instant::now();
-        let path = |name: &str| self.identity.path(name);
-        let Ok(maps) = Maps::read(&path("maps")) else {
+        let Ok(maps) = Maps::read(&self.identity.path("maps")) else {
             self.identity.verify()?;
             return Err(InspectError::Ended { pid: self.pid() });
         };
-        let pages = Pages::open(&path("pagemap"));
+        let pages = Pages::open(&self.identity.path("pagemap"));
         let threads = list(&self.identity);
         let blocks = self.blocks(&maps, &pages, &threads);
         let mut checks = Vec::new();
         let mut found = self.find_tasks(&maps, &pages, &threads, &blocks, options, &mut checks);
         let retries = found.retries;
         if options.names {
-            self.name(&mut found);
+            self.add_names(&mut found);
         }
         let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
         if options.stacks {

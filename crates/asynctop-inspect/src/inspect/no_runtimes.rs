@@ -2,26 +2,26 @@
 
 use std::collections::HashSet;
 
-/// All pointers are examined again after this number of inspections: a runtime may have been created
-/// where something else was.
-const INSPECTIONS: u32 = 8;
+/// Number of inspections after which all pointers are examined again, because a runtime may have been
+/// created at the address of other data.
+const MAX_INSPECTIONS: u32 = 8;
 
 /// The pointers that earlier inspections have examined.
 #[derive(Debug, Default)]
 pub(super) struct NoRuntimes {
     pointers: HashSet<u64>,
-    /// The threads whose pointers these are.
+    /// The threads whose blocks have these pointers.
     threads: Vec<u32>,
     inspections: u32,
 }
 
 impl NoRuntimes {
-    /// Begins an inspection of these threads. Forgets everything if there are others than before,
-    /// because a new runtime mostly has new threads.
+    /// Starts an inspection of these threads. Forgets all pointers if the threads have changed, because
+    /// a new runtime mostly has new threads.
     pub(super) fn start(&mut self, threads: impl Iterator<Item = u32>) {
         let threads: Vec<u32> = threads.collect();
         self.inspections += 1;
-        if threads != self.threads || self.inspections > INSPECTIONS {
+        if threads != self.threads || self.inspections > MAX_INSPECTIONS {
             *self = NoRuntimes { pointers: HashSet::new(), threads, inspections: 1 };
         }
     }
@@ -40,11 +40,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_are_forgotten_after_a_while_and_when_threads_change() {
+    fn pointers_are_forgotten_when_threads_change_and_periodically() {
         let mut known = NoRuntimes::default();
         known.start([1, 2].into_iter());
         known.extend([7].into_iter());
-        for _ in 1..INSPECTIONS {
+        for _ in 1..MAX_INSPECTIONS {
             known.start([1, 2].into_iter());
             assert!(known.contains(7));
         }

@@ -13,9 +13,9 @@ use asynctop_stack::Unwinder;
 use crate::{
     error::OpenError,
     inspect::{
+        TokioCopy,
         blocks::{Block, Contexts, CurrentWord, Offsets},
         no_runtimes::NoRuntimes,
-        types::TokioCopy,
     },
     memory::MemoryExt,
     names::{future::TypeNames, lines::Lines, location::CodeLocation, text::sanitize},
@@ -35,9 +35,9 @@ use crate::{
     },
 };
 
-/// Largest part of a thread-local block that is read.
-const MAX_BLOCK: u64 = 1 << 16;
-/// Maximum amount of read-only data searched for Tokio's version.
+/// Maximum number of bytes read of a thread-local block.
+const MAX_BLOCK_LENGTH: u64 = 1 << 16;
+/// Maximum number of bytes of read-only data that are searched for Tokio's version.
 const MAX_VERSION_TEXT: u64 = 1 << 27;
 
 /// A running process with Tokio in it.
@@ -51,8 +51,8 @@ pub struct Process {
     pub(super) copies: Vec<TokioCopy>,
     /// Thread control blocks found by earlier inspections.
     tcbs: HashMap<u32, Tcb>,
-    /// Runtimes found by earlier inspections, by handle.
-    pub(super) known: HashMap<u64, Runtime>,
+    /// Runtimes found so far, by handle.
+    pub(super) runtimes: HashMap<u64, Runtime>,
     pub(super) no_runtimes: NoRuntimes,
     /// Counters of the runtimes' blocking pools, by handle.
     pub(super) pools: HashMap<u64, pool::CountersAddress>,
@@ -93,7 +93,7 @@ impl Process {
     /// If there is no such process, it cannot be read, no Tokio is found in it, or this machine's
     /// processor is not supported.
     pub fn open(pid: u32) -> Result<Process, OpenError> {
-        is_verified(pid, std::env::consts::ARCH)?;
+        check_architecture(pid, std::env::consts::ARCH)?;
         let mut identity = Identity::open(pid)?;
         let io = |what| move |source| OpenError::Io { pid, what, source };
         let command = command(&identity).map_err(io("stat"))?;
@@ -113,7 +113,7 @@ impl Process {
             with_tokio: Vec::new(),
             copies: Vec::new(),
             tcbs: HashMap::new(),
-            known: HashMap::new(),
+            runtimes: HashMap::new(),
             no_runtimes: NoRuntimes::default(),
             pools: HashMap::new(),
             names: HashMap::new(),
@@ -128,7 +128,7 @@ impl Process {
         process.find_tokio(&maps);
         if process.vtables.is_empty() {
             process.identity.verify()?;
-            let reason = process.why_not_tokio(&maps, &unreadable);
+            let reason = process.no_tokio_reason(&maps, &unreadable);
             return Err(OpenError::NotTokio { pid, command: process.command, reason });
         }
         Ok(process)
@@ -157,9 +157,7 @@ impl Process {
             if found.is_empty() {
                 continue;
             }
-            let text = module.section(".rodata").unwrap_or_default();
-            let length = (text.end - text.start).min(MAX_VERSION_TEXT) as usize;
-            let version = version::find(&self.identity.bytes(text.start, length));
+            let version = self.tokio_version(module);
             self.with_tokio.push(index);
             self.copies.push(TokioCopy {
                 module: sanitize(&module.path),
@@ -174,18 +172,20 @@ impl Process {
         self.vtables = vtables.into_iter().collect();
     }
 
-    fn why_not_tokio(&self, maps: &Maps, unreadable: &[String]) -> String {
-        let older = self.modules.iter().any(|module| {
+    fn tokio_version(&self, module: &Module) -> Option<String> {
+        let text = module.section(".rodata").unwrap_or_default();
+        let length = (text.end - text.start).min(MAX_VERSION_TEXT) as usize;
+        version::find(&self.identity.bytes(text.start, length))
+    }
+
+    /// The reason why no vtables were found.
+    fn no_tokio_reason(&self, maps: &Maps, unreadable: &[String]) -> String {
+        let may_be_older = self.modules.iter().any(|module| {
             let constants = module.constants(maps);
             vtable::has_older_shape(&self.identity, &constants, |address| module.is_code(address))
         });
-        let text = |module: &Module| {
-            let range = module.section(".rodata").unwrap_or_default();
-            let length = (range.end - range.start).min(MAX_VERSION_TEXT) as usize;
-            version::find(&self.identity.bytes(range.start, length))
-        };
-        let version = self.modules.iter().find_map(text);
-        match (older, version) {
+        let version = self.modules.iter().find_map(|module| self.tokio_version(module));
+        match (may_be_older, version) {
             (_, Some(version)) => {
                 format!(
                     "it contains Tokio {version}, but 1.23 or later and spawned tasks are needed"
@@ -202,13 +202,14 @@ impl Process {
         }
     }
 
-    /// The thread-local blocks of all threads for all copies of Tokio.
+    /// The thread-local blocks of all threads, for all copies of Tokio.
     pub(super) fn blocks(&mut self, maps: &Maps, pages: &Pages, threads: &[Thread]) -> Vec<Block> {
         tls::find(&self.identity, maps, pages, threads, &mut self.tcbs);
         let mut blocks = Vec::new();
         for &index in &self.with_tokio {
             let module = &self.modules[index];
             let Some(size) = module.image.tls_size else { continue };
+            // The number by which the dynamic loader knows the module.
             let number = match (module.is_main, module.image.tls_module_slot) {
                 (true, _) => Some(1),
                 (false, Some(slot)) => self.identity.word(module.bias.wrapping_add(slot)),
@@ -217,7 +218,7 @@ impl Process {
             let Some(number) = number else { continue };
             for (&tid, tcb) in &self.tcbs {
                 let Some(address) = tcb.block(&self.identity, number) else { continue };
-                let words = self.identity.words(address, (size.min(MAX_BLOCK) / 8) as usize);
+                let words = self.identity.words(address, (size.min(MAX_BLOCK_LENGTH) / 8) as usize);
                 blocks.push(Block { tid, module: index, address, words });
             }
         }
@@ -235,8 +236,7 @@ impl Process {
         Some(Duration::from_secs_f64((uptime - started).max(0.0)))
     }
 
-    /// Addresses of the control blocks that lie on their thread's stack: all except the main
-    /// thread's.
+    /// Addresses of the control blocks on stacks: all except that of the main thread.
     pub(super) fn control_blocks(&self, threads: &[Thread]) -> impl Iterator<Item = u64> {
         let main = self.pid();
         let others = threads.iter().filter(move |thread| thread.tid != main);
@@ -250,7 +250,7 @@ impl Process {
 }
 
 /// Tokio's structures, thread control blocks and unwinding depend on the kind of processor.
-fn is_verified(pid: u32, architecture: &'static str) -> Result<(), OpenError> {
+fn check_architecture(pid: u32, architecture: &'static str) -> Result<(), OpenError> {
     match architecture {
         "x86_64" => Ok(()),
         _ => Err(OpenError::Unsupported { pid, architecture }),
@@ -275,8 +275,8 @@ mod tests {
 
     #[test]
     fn other_processors_are_not_supported() {
-        is_verified(7, "x86_64").expect("verified");
-        let error = is_verified(7, "aarch64").expect_err("not verified");
+        check_architecture(7, "x86_64").expect("supported");
+        let error = check_architecture(7, "aarch64").expect_err("not supported");
         assert_eq!(
             error.to_string(),
             "cannot read process 7: only x86_64 is supported, and this machine is aarch64"

@@ -4,10 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     inspect::{
-        blocks::{Block, Offsets},
-        open::Process,
+        Check, Flavor, PoolInfo, QueueLengths, RuntimeInfo, TaskKind, TaskQueue, open::Process,
         tasks::Found,
-        types::{Check, Flavor, PoolInfo, QueueLengths, RuntimeInfo, TaskKind, TaskQueue},
     },
     tokio::{
         pool::{self, Pool},
@@ -16,44 +14,48 @@ use crate::{
     },
 };
 
-/// Words of a thread-local block on each side of the runtime's handle, among which the pointer to
-/// the worker's context is.
-const NEAR: usize = 16;
-
-/// The tasks in the queues of one runtime, by address.
-struct Queued {
+/// The addresses of the tasks in the queues of one runtime.
+struct RuntimeQueues {
     local: Vec<Vec<u64>>,
     lifo: Vec<Option<u64>>,
     injected: Option<Vec<u64>>,
+}
+
+impl RuntimeQueues {
+    /// The queue of each task.
+    fn by_task(&self) -> HashMap<u64, TaskQueue> {
+        let local = self.local.iter().enumerate().flat_map(|(worker, tasks)| {
+            tasks.iter().map(move |task| (*task, TaskQueue::Local { worker }))
+        });
+        let lifo = self.lifo.iter().enumerate();
+        let lifo = lifo.filter_map(|(worker, task)| Some(((*task)?, TaskQueue::Lifo { worker })));
+        let injected = self.injected.iter().flatten().map(|task| (*task, TaskQueue::Injection));
+        local.chain(lifo).chain(injected).collect()
+    }
 }
 
 impl Process {
     /// Reads the queues of all runtimes. `worker_of` has each thread's runtime and worker.
     pub(super) fn add_queues(
         &self,
-        blocks: &[Block],
-        offsets: &HashMap<usize, Offsets>,
         worker_of: &HashMap<u32, (usize, usize)>,
         found: &mut Found,
         checks: &mut Vec<Check>,
     ) {
         for index in 0..found.runtimes.len() {
             let scheduled = scheduled(found, index);
-            // The words that may lead to each worker's context.
-            let near = |worker| -> Vec<u64> {
-                let is_own = |block: &&Block| worker_of.get(&block.tid) == Some(&(index, worker));
-                let own = blocks.iter().filter(is_own).filter_map(|block| {
-                    let handle = offsets.get(&block.module)?.handle;
-                    let range = handle.saturating_sub(NEAR)..block.words.len().min(handle + NEAR);
-                    block.words.get(range)
-                });
-                own.flatten().copied().collect()
+            // The pointers that may lead to a worker's context.
+            let pointers = |worker| -> Vec<u64> {
+                let contexts = self.contexts.iter();
+                let contexts =
+                    contexts.filter(|it| worker_of.get(&it.tid) == Some(&(index, worker)));
+                contexts.flat_map(|it| &it.pointers).map(|(_, pointer)| *pointer).collect()
             };
-            let read = self.read_queues(&found.runtimes[index], &scheduled, near);
+            let result = self.read_queues(&found.runtimes[index], &scheduled, pointers);
             let capability = format!("queues of runtime {index}");
             let info = &mut found.runtimes[index];
-            let queued = match read {
-                Ok(queued) => queued,
+            let queues = match result {
+                Ok(queues) => queues,
                 Err(reason) => {
                     if info.flavor == Flavor::MultiThread {
                         checks.push(Check::failed(&capability, reason));
@@ -62,20 +64,20 @@ impl Process {
                     continue;
                 }
             };
-            let places = places(&queued);
-            let missing = scheduled.iter().filter(|task| !places.contains_key(task)).count();
-            // If all scheduled tasks are in other queues, this one is empty.
-            let rest = (missing == 0).then_some(0);
+            let queue_of = queues.by_task();
+            let missing = scheduled.iter().filter(|task| !queue_of.contains_key(task)).count();
+            // If all scheduled tasks are in other queues, the injection queue is empty.
+            let empty = (missing == 0).then_some(0);
             info.queues = Some(QueueLengths {
-                local: queued.local.iter().map(Vec::len).collect(),
-                injection: queued.injected.as_ref().map(Vec::len).or(rest),
+                local: queues.local.iter().map(Vec::len).collect(),
+                injection: queues.injected.as_ref().map(Vec::len).or(empty),
             });
-            let placed = scheduled.len() - missing;
-            let detail = format!("{placed} of {} scheduled tasks are in one", scheduled.len());
+            let queued = scheduled.len() - missing;
+            let detail = format!("{queued} of {} scheduled tasks are in one", scheduled.len());
             checks.push(Check::passed(&capability, detail));
-            let own = found.tasks.iter_mut().filter(|task| task.runtime == Some(index));
-            for task in own.filter(|task| task.state == StateKind::Scheduled) {
-                task.queue = places.get(&task.address).copied();
+            let tasks = found.tasks.iter_mut().filter(|task| task.runtime == Some(index));
+            for task in tasks.filter(|task| task.state == StateKind::Scheduled) {
+                task.queue = queue_of.get(&task.address).copied();
             }
         }
     }
@@ -126,8 +128,8 @@ impl Process {
         &self,
         runtime: &RuntimeInfo,
         scheduled: &HashSet<u64>,
-        near: impl Fn(usize) -> Vec<u64>,
-    ) -> Result<Queued, &'static str> {
+        pointers: impl Fn(usize) -> Vec<u64>,
+    ) -> Result<RuntimeQueues, &'static str> {
         match runtime.flavor {
             Flavor::MultiThread => {}
             Flavor::Unknown => return Err("the number of its workers is not known"),
@@ -138,8 +140,8 @@ impl Process {
         let queues = LocalQueues::find(memory, runtime.handle, workers)
             .ok_or("no queues of a known layout were found")?;
         let local = queues.read(memory).ok_or("they are no longer there")?;
-        let all: Vec<u64> = local.tasks.iter().flatten().copied().collect();
-        let tasks = RawTask::read_many(memory, &all, &self.vtables);
+        let queued: Vec<u64> = local.tasks.iter().flatten().copied().collect();
+        let tasks = RawTask::read_many(memory, &queued, &self.vtables);
         let is_own = |task: &Option<RawTask>| {
             task.as_ref().is_some_and(|task| task.scheduler == runtime.handle)
         };
@@ -147,42 +149,31 @@ impl Process {
         if !tasks.iter().all(is_own) && queues.are_unchanged(memory, &local) {
             return Err("what is in them is not all tasks of this runtime");
         }
-        let local = local.tasks;
         let mut rest = scheduled.clone();
-        all.iter().for_each(|task| {
+        queued.iter().for_each(|task| {
             rest.remove(task);
         });
-        let lists = self.known.get(&runtime.handle).map(|known| known.lists.lists.as_slice());
-        let others = lists.unwrap_or_default().iter().map(|list| list.head).collect();
-        let injected = injection_queue(memory, runtime.handle, &rest, &others);
+        let lists = self.runtimes.get(&runtime.handle).map(|known| known.lists.lists.as_slice());
+        let other_lists = lists.unwrap_or_default().iter().map(|list| list.head).collect();
+        let injected = injection_queue(memory, runtime.handle, &rest, &other_lists);
         injected.iter().flatten().for_each(|task| {
             rest.remove(task);
         });
         let slot = |worker| match rest.is_empty() {
             true => None,
-            false => queues.lifo_slot(memory, worker, &near(worker), &rest),
+            false => queues.lifo_slot(memory, worker, &pointers(worker), &rest),
         };
-        Ok(Queued { local, lifo: (0..workers).map(slot).collect(), injected })
+        let lifo = (0..workers).map(slot).collect();
+        Ok(RuntimeQueues { local: local.tasks, lifo, injected })
     }
 }
 
 /// The addresses of a runtime's tasks that are scheduled.
 fn scheduled(found: &Found, runtime: usize) -> HashSet<u64> {
-    let own = found.tasks.iter().filter(|task| {
+    let tasks = found.tasks.iter().filter(|task| {
         task.runtime == Some(runtime)
             && task.kind == TaskKind::Task
             && task.state == StateKind::Scheduled
     });
-    own.map(|task| task.address).collect()
-}
-
-/// The queue of each task.
-fn places(queued: &Queued) -> HashMap<u64, TaskQueue> {
-    let local = queued.local.iter().enumerate().flat_map(|(worker, tasks)| {
-        tasks.iter().map(move |task| (*task, TaskQueue::Local { worker }))
-    });
-    let lifo = queued.lifo.iter().enumerate();
-    let lifo = lifo.filter_map(|(worker, task)| Some(((*task)?, TaskQueue::Lifo { worker })));
-    let injected = queued.injected.iter().flatten().map(|task| (*task, TaskQueue::Injection));
-    local.chain(lifo).chain(injected).collect()
+    tasks.map(|task| task.address).collect()
 }

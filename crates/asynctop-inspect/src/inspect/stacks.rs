@@ -1,14 +1,11 @@
 //! Stacks of threads. The stack of a blocked thread does not change, so it is copied without stopping
-//! the thread; afterwards, a check confirms that the thread stayed blocked. A running thread is
+//! the thread, and a check afterwards confirms that the thread stayed blocked. A running thread is
 //! stopped only if the caller allows it.
 
 use asynctop_stack::{Registers, StackCopy, Unwound};
 
 use crate::{
-    inspect::{
-        open::Process,
-        types::{Frame, ThreadInfo},
-    },
+    inspect::{Frame, ThreadInfo, blocks::CurrentWord, open::Process},
     memory::MemoryExt,
     names::{
         lines::Lines,
@@ -24,7 +21,7 @@ use crate::{
 
 /// Maximum number of bytes copied of a stack.
 const MAX_STACK: u64 = 1 << 18;
-/// Maximum number of copies of one stack.
+/// Maximum number of attempts to copy a stack.
 const ATTEMPTS: usize = 3;
 
 /// The stack of a thread.
@@ -32,7 +29,7 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct Stack {
     /// Innermost first.
     pub frames: Vec<Frame>,
-    /// The reason if it is missing or incomplete.
+    /// The reason why it is missing or incomplete.
     pub missing: Option<String>,
     /// The stop of the thread, if it was stopped.
     pub stopped: Option<Stopped>,
@@ -114,7 +111,7 @@ impl Process {
             if unwound.cut.is_none() {
                 return unwound;
             }
-            // In code without unwind tables, the known registers do not help.
+            // In code without unwind tables, the registers are of no use.
             let searched = unwinder.unwind_blocked(&copy);
             let is_better = searched.addresses.len() > unwound.addresses.len();
             return if is_better { searched } else { unwound };
@@ -128,7 +125,7 @@ impl Process {
             let activity = threads::activity(&self.identity, tid);
             match (activity, stop) {
                 (Activity::Blocked { .. }, _) => {}
-                (Activity::Running, Stop::Polling { task }) => match self.stop(tid, task) {
+                (Activity::Running, Stop::Polling { task }) => match self.copy_running(tid, task) {
                     Ok(copied) => return Ok(copied),
                     Err(NotStopped::Changed) => {
                         reason = NotStopped::Changed.reason();
@@ -158,12 +155,12 @@ impl Process {
         Err(reason)
     }
 
-    /// Stops a thread while it polls this task.
-    fn stop(&self, tid: u32, task: u64) -> Result<CopiedStack, NotStopped> {
-        let own = self.current_words.iter().filter(|word| word.tid == tid);
-        let mut own = own.map(|word| word.address);
-        let address = own.find(|&address| self.identity.word(address) == Some(task));
-        let copied = stop::stop(&self.identity, tid, address.ok_or(NotStopped::Changed)?, task)?;
+    /// Copies the stack of a running thread, which is stopped while it polls this task.
+    fn copy_running(&self, tid: u32, task: u64) -> Result<CopiedStack, NotStopped> {
+        let is_current =
+            |word: &&CurrentWord| word.tid == tid && self.identity.word(word.address) == Some(task);
+        let word = self.current_words.iter().find(is_current).ok_or(NotStopped::Changed)?;
+        let copied = stop::stop(&self.identity, tid, word.address, task)?;
         Ok(CopiedStack {
             registers: copied.registers,
             is_full: copied.bytes.len() == stop::MAX_STACK,

@@ -1,4 +1,4 @@
-//! Rust's ids of threads, which the workers' counters and the thread-local blocks both have.
+//! Rust's thread ids, which the workers' counters and the thread-local blocks both have.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,42 +7,44 @@ use crate::inspect::blocks::Block;
 /// A worker: Rust's id of its thread, and the handle of its runtime.
 pub(super) type Worker = (u64, u64);
 
-/// The threads by Rust's id, for each copy of the standard library.
+/// The threads by Rust's thread id, for each copy of the standard library.
 pub(super) struct ThreadIds {
     copies: Vec<HashMap<u64, u32>>,
-    /// The threads whose blocks have the handle of a runtime.
-    inside: HashSet<(u32, u64)>,
+    /// The threads whose blocks have the handle of a runtime, with that handle.
+    in_runtime: HashSet<(u32, u64)>,
 }
 
 impl ThreadIds {
-    /// Finds the word of the blocks that has these ids, which are those of all workers: a single
-    /// small number also occurs elsewhere. The blocks of a runtime's workers have its handle, too.
+    /// Finds the word of the blocks that contains the ids of all workers: a single small number also
+    /// occurs elsewhere. The blocks of a runtime's workers have its handle, too.
     pub(super) fn find(blocks: &[Block], workers: &[Worker]) -> ThreadIds {
         let modules: HashSet<usize> = blocks.iter().map(|block| block.module).collect();
         let handles: HashSet<u64> = workers.iter().map(|(_, handle)| *handle).collect();
-        let inside = blocks.iter().flat_map(|block| {
+        let in_runtime = blocks.iter().flat_map(|block| {
             let handles = block.words.iter().filter(|word| handles.contains(word));
             handles.map(|handle| (block.tid, *handle))
         });
-        let inside: HashSet<(u32, u64)> = inside.collect();
+        let in_runtime: HashSet<(u32, u64)> = in_runtime.collect();
         let in_module = |module| {
-            let own: Vec<&Block> = blocks.iter().filter(|block| block.module == module).collect();
-            let length = own.iter().map(|block| block.words.len()).max().unwrap_or(0);
-            // The first of several equally good ones.
-            let offsets = (0..length).rev().filter_map(|offset| threads_at(&own, offset));
-            offsets.max_by_key(|threads| {
-                let is_matched = |worker: &&Worker| thread_of(threads, &inside, **worker).is_some();
+            let blocks: Vec<&Block> =
+                blocks.iter().filter(|block| block.module == module).collect();
+            let length = blocks.iter().map(|block| block.words.len()).max().unwrap_or(0);
+            // The maximum is the last one: that of the first offset, if several are equal.
+            let candidates = (0..length).rev().filter_map(|offset| threads_at(&blocks, offset));
+            candidates.max_by_key(|threads| {
+                let is_matched =
+                    |worker: &&Worker| thread_of(threads, &in_runtime, **worker).is_some();
                 (workers.iter().filter(is_matched).count(), threads.len())
             })
         };
         let copies = modules.into_iter().filter_map(in_module).collect();
-        ThreadIds { copies, inside }
+        ThreadIds { copies, in_runtime }
     }
 
     /// The threads of these workers, which belong to one runtime.
     pub(super) fn threads(&self, workers: &[Worker]) -> Vec<Option<u32>> {
         let in_copy = |threads: &HashMap<u64, u32>| -> Vec<Option<u32>> {
-            workers.iter().map(|&worker| thread_of(threads, &self.inside, worker)).collect()
+            workers.iter().map(|&worker| thread_of(threads, &self.in_runtime, worker)).collect()
         };
         let best = self.copies.iter().map(in_copy);
         let best = best.max_by_key(|tids| tids.iter().flatten().count());
@@ -53,10 +55,10 @@ impl ThreadIds {
 /// The thread of a worker, if it is in the worker's runtime.
 fn thread_of(
     threads: &HashMap<u64, u32>,
-    inside: &HashSet<(u32, u64)>,
+    in_runtime: &HashSet<(u32, u64)>,
     (id, handle): Worker,
 ) -> Option<u32> {
-    threads.get(&id).copied().filter(|tid| inside.contains(&(*tid, handle)))
+    threads.get(&id).copied().filter(|tid| in_runtime.contains(&(*tid, handle)))
 }
 
 /// The threads by the word at `offset` of their blocks; `None` if two have the same, or one is a
@@ -90,7 +92,7 @@ mod tests {
 
     /// Word 1 is the current task, word 2 the thread's id.
     #[test]
-    fn a_current_task_with_the_number_of_a_thread_is_not_its_id() {
+    fn task_id_is_not_taken_for_a_thread_id() {
         let blocks = [
             block(101, 0, &[9, 0, 1]),
             block(102, 0, &[9, 4, 2]),
@@ -106,7 +108,7 @@ mod tests {
 
     /// Word 0 is the id of the worker in another thread.
     #[test]
-    fn the_thread_of_a_worker_is_in_its_runtime() {
+    fn thread_of_a_worker_has_the_handle_of_its_runtime() {
         let outside = Block { tid: 101, module: 0, address: 0, words: vec![2, 1, 0] };
         let blocks = [outside, block(102, 0, &[3, 2])];
         assert_eq!(ThreadIds::find(&blocks, &workers(&[2])).threads(&workers(&[2])), [Some(102)]);
@@ -115,13 +117,13 @@ mod tests {
 
     /// Word 0 is a number in one thread and a pointer in the other.
     #[test]
-    fn a_word_that_is_a_pointer_in_a_thread_is_no_id() {
+    fn pointer_is_not_a_thread_id() {
         let blocks = [block(101, 0, &[2, 1]), block(102, 0, &[0x7f00_1234_5670, 2])];
         assert_eq!(ThreadIds::find(&blocks, &workers(&[2])).threads(&workers(&[2])), [Some(102)]);
     }
 
     #[test]
-    fn copies_of_the_standard_library_count_threads_separately() {
+    fn each_copy_of_the_standard_library_has_its_own_thread_ids() {
         let blocks = [
             block(101, 0, &[1]),
             block(102, 0, &[2]),

@@ -1,8 +1,8 @@
-//! The data of an inspection.
+//! The options and the data of an inspection. Runtimes are in `runtime_info`.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::tokio::task::StateKind;
+use crate::{inspect::RuntimeInfo, tokio::task::StateKind};
 
 pub use crate::{
     names::{future::TypeNames, location::CodeLocation},
@@ -13,16 +13,16 @@ pub use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Scan the heap as well. Finds what is in no list (blocking tasks, local sets, completed
-    /// tasks whose handle is kept, runtimes that no thread is in) and checks the lists. Takes
-    /// about 1 ms per 2 MB of the program's memory.
+    /// Scan the heap, too. Finds blocking tasks, local sets, completed tasks whose handle is kept and
+    /// runtimes that no thread is in, which are in no list, and checks the lists. Takes about 1 ms
+    /// per 2 MB of the program's memory.
     pub scan: bool,
-    /// Read the stacks of blocked threads. Nothing is stopped for it.
+    /// Read the stacks of blocked threads. No thread is stopped.
     pub stacks: bool,
-    /// Read the stacks of threads that run inside a poll, too. Each of them is stopped with
-    /// `ptrace` for some 10 µs, for the time in [`ThreadInfo::stopped`].
+    /// Read the stacks of threads that run inside a poll, too. Each of these threads is stopped with
+    /// `ptrace` for some 10 µs; [`ThreadInfo::stopped`] has the time.
     pub stop_running: bool,
-    /// Find the future types and source locations of the tasks. Examines the program's code, once
+    /// Find the future types and source locations of the tasks. The program's code is examined, once
     /// per type.
     pub names: bool,
 }
@@ -81,7 +81,7 @@ pub struct Inspection {
 pub struct TokioCopy {
     /// The file that contains it.
     pub module: String,
-    /// For example `1.54.1`; `None` if the program does not contain it.
+    /// For example `1.54.1`; `None` if it is not known.
     pub version: Option<String>,
     /// Built with `tokio_unstable`.
     pub is_unstable: bool,
@@ -94,96 +94,15 @@ pub struct TokioCopy {
 }
 
 impl TokioCopy {
-    /// Whether its workers may count their busy time.
+    /// Whether its workers count their busy time, or may do so.
     pub(crate) fn may_count_busy_time(&self) -> bool {
         self.is_unstable || self.minor_version().is_none_or(|minor| minor >= 45)
     }
 
-    /// 54 of `1.54.1`.
+    /// The second number of the version: 54 of `1.54.1`.
     pub(crate) fn minor_version(&self) -> Option<u32> {
         self.version.as_deref()?.split('.').nth(1)?.parse().ok()
     }
-}
-
-/// Kind of scheduler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Flavor {
-    /// Several worker threads.
-    MultiThread,
-    /// A single thread: the one in `block_on`.
-    CurrentThread,
-    /// A `LocalSet`.
-    LocalSet,
-    /// Unknown in this version of Tokio.
-    Unknown,
-}
-
-impl std::fmt::Display for Flavor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Flavor::MultiThread => "multi-thread",
-            Flavor::CurrentThread => "current-thread",
-            Flavor::LocalSet => "local set",
-            Flavor::Unknown => "flavor unknown",
-        })
-    }
-}
-
-/// A runtime or local set.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct RuntimeInfo {
-    /// Address of the scheduler's handle; the identity of the runtime.
-    pub handle: u64,
-    /// Kind of scheduler.
-    pub flavor: Flavor,
-    /// The runtime's own number of tasks that have not ended (`num_alive_tasks`); `None` before
-    /// Tokio 1.35 and for local sets.
-    pub alive: Option<u64>,
-    /// The reason why its tasks are not listed.
-    pub unavailable: Option<String>,
-    /// Its workers' own counters; empty with [`RuntimeInfo::no_workers`] set if they are unknown.
-    pub workers: Vec<WorkerInfo>,
-    /// The reason why the workers' counters are not known.
-    pub no_workers: Option<String>,
-    /// The number of tasks in its queues.
-    pub queues: Option<QueueLengths>,
-    /// The reason why its queues are not known.
-    pub no_queues: Option<String>,
-    /// Its blocking pool.
-    pub pool: Option<PoolInfo>,
-    /// The reason why its blocking pool is not known.
-    pub no_pool: Option<String>,
-}
-
-/// The blocking pool of a runtime. Its workers, which run on threads of the pool, do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct PoolInfo {
-    /// Maximum number of threads (`max_blocking_threads`).
-    pub limit: u64,
-    /// Number of threads.
-    pub threads: u64,
-    /// Threads that wait for a closure.
-    pub idle: u64,
-    /// Closures that wait for a thread.
-    pub queued: u64,
-}
-
-/// The number of tasks in each queue of a multi-thread runtime.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct QueueLengths {
-    /// By worker; the LIFO slots are not included.
-    pub local: Vec<usize>,
-    /// In the injection queue, which all workers share. `None` if it was not found, and tasks may
-    /// be in it.
-    pub injection: Option<usize>,
 }
 
 /// The queue in which a scheduled task waits for its poll.
@@ -203,21 +122,6 @@ pub enum TaskQueue {
     },
     /// In the injection queue, from which any worker takes tasks.
     Injection,
-}
-
-/// A worker's own counters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct WorkerInfo {
-    /// The kernel's id of its thread, if it could be found.
-    pub tid: Option<u32>,
-    /// Time not parked since the worker started, in nanoseconds; up to its latest park.
-    pub busy_ns: u64,
-    /// Number of parks.
-    pub parks: u64,
-    /// Whether it is parked now.
-    pub is_parked: bool,
 }
 
 /// How a task was spawned.
@@ -255,8 +159,8 @@ pub struct TaskInfo {
     pub spawned_at: Option<Arc<CodeLocation>>,
     /// Lower bound of the size of its allocation in bytes: future or output, header and trailer.
     pub size: u64,
-    /// References to the task other than its list and its join handle: wakers, its place in a
-    /// queue, abort handles. An idle task with none of them can never be woken.
+    /// Number of references to the task except those of its list and its join handle: of wakers,
+    /// queues and abort handles. An idle task without them can never be woken.
     pub wakers: u64,
     /// Whether a join handle exists.
     pub has_join_handle: bool,
@@ -300,11 +204,11 @@ pub struct ThreadInfo {
     pub runtime: Option<usize>,
     /// Index of the worker that it is.
     pub worker: Option<usize>,
-    /// Id of the task that it polls. `None`: none, or not known (see the checks).
+    /// Id of the task that it polls; `None` also if that is not known (see [`Inspection::checks`]).
     pub task: Option<u64>,
     /// The functions on its stack, innermost first.
     pub stack: Vec<Frame>,
-    /// The reason if the stack is missing or incomplete.
+    /// The reason why the stack is missing or incomplete.
     pub no_stack: Option<String>,
     /// The stop of the thread to read its stack; `None` if it was not stopped.
     pub stopped: Option<Stopped>,
@@ -317,7 +221,7 @@ pub struct ThreadInfo {
 pub struct Frame {
     /// The function's name, or the module's with an offset.
     pub function: String,
-    /// Its current line.
+    /// The line that it executes.
     pub location: Option<CodeLocation>,
 }
 

@@ -1,4 +1,4 @@
-//! Likely problems, at the top of an inspection. One inspection proves that a waker is missing, but
+//! Likely problems, at the top of an inspection. One inspection proves that a task has no waker, but
 //! not for how long a worker has been blocked.
 
 use std::{
@@ -6,25 +6,25 @@ use std::{
     io::{self, Write},
 };
 
-use super::{TextOptions, activity, count, name, tasks};
-use crate::{Inspection, RuntimeInfo, TaskInfo, TaskKind, ThreadInfo};
+use super::{TextOptions, activity, count, task_name, threads::polled_task, write_tasks};
+use crate::{Inspection, PoolInfo, RuntimeInfo, TaskInfo, TaskKind, ThreadInfo};
 
 pub(super) fn write(
     inspection: &Inspection,
     options: TextOptions,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    lost_wakers(inspection, options, out)?;
+    write_lost_wakers(inspection, options, out)?;
     for (index, runtime) in inspection.runtimes.iter().enumerate() {
-        let own: Vec<&ThreadInfo> =
+        let threads: Vec<&ThreadInfo> =
             inspection.threads.iter().filter(|thread| thread.runtime == Some(index)).collect();
-        blocked_workers(index, runtime, &own, inspection, out)?;
-        exhausted_pool(index, runtime, &own, inspection, out)?;
+        write_blocked_workers(index, runtime, &threads, inspection, out)?;
+        write_exhausted_pool(index, runtime, &threads, inspection, out)?;
     }
     Ok(())
 }
 
-fn lost_wakers(
+fn write_lost_wakers(
     inspection: &Inspection,
     options: TextOptions,
     out: &mut dyn Write,
@@ -40,21 +40,21 @@ fn lost_wakers(
         "\nlikely problem: {} {verb} idle and can never be woken, because no waker exists",
         count(lost.len(), "task")
     )?;
-    tasks(&lost, options, out)
+    write_tasks(&lost, options, out)
 }
 
-/// All workers are in a system call inside a poll.
-fn blocked_workers(
+/// The problem that all workers are in a system call inside a poll.
+fn write_blocked_workers(
     index: usize,
     runtime: &RuntimeInfo,
     threads: &[&ThreadInfo],
     inspection: &Inspection,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let is_blocked = |thread: &&&ThreadInfo| {
+    let is_blocked = |thread: &&ThreadInfo| {
         thread.worker.is_some() && thread.task.is_some() && thread.syscall.is_some()
     };
-    let blocked: Vec<&ThreadInfo> = threads.iter().filter(is_blocked).copied().collect();
+    let blocked: Vec<&ThreadInfo> = threads.iter().copied().filter(is_blocked).collect();
     let workers = runtime.workers.len();
     if workers == 0 || blocked.len() != workers {
         return Ok(());
@@ -68,11 +68,11 @@ fn blocked_workers(
         "\nlikely problem: {all} in a system call inside a poll; if a second dump shows the same, \
          none is left for timers, sockets and other tasks"
     )?;
-    places(&blocked, inspection, out)
+    write_activities(&blocked, inspection, out)
 }
 
-/// All threads of the blocking pool run closures, and others wait.
-fn exhausted_pool(
+/// The problem that all threads of the blocking pool run closures, and other closures wait.
+fn write_exhausted_pool(
     index: usize,
     runtime: &RuntimeInfo,
     threads: &[&ThreadInfo],
@@ -80,7 +80,7 @@ fn exhausted_pool(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let is_exhausted =
-        |pool: &crate::PoolInfo| pool.queued > 0 && pool.idle == 0 && pool.threads >= pool.limit;
+        |pool: &PoolInfo| pool.queued > 0 && pool.idle == 0 && pool.threads >= pool.limit;
     let Some(pool) = runtime.pool.filter(is_exhausted) else { return Ok(()) };
     writeln!(
         out,
@@ -93,37 +93,37 @@ fn exhausted_pool(
             more => format!("{more} closures wait"),
         }
     )?;
-    let runs_closure = |thread: &&&ThreadInfo| {
-        task_of(thread, inspection).is_some_and(|task| task.kind == TaskKind::Blocking)
+    let runs_closure = |thread: &&ThreadInfo| {
+        polled_task(thread, inspection).is_some_and(|task| task.kind == TaskKind::Blocking)
     };
-    let busy: Vec<&ThreadInfo> = threads.iter().filter(runs_closure).copied().collect();
-    places(&busy, inspection, out)
+    let busy: Vec<&ThreadInfo> = threads.iter().copied().filter(runs_closure).collect();
+    write_activities(&busy, inspection, out)
 }
 
-/// The activity of these threads; threads with the same activity are one line.
-fn places(threads: &[&ThreadInfo], inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
-    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+/// Writes the activity of these threads. Threads with the same activity share a line.
+fn write_activities(
+    threads: &[&ThreadInfo],
+    inspection: &Inspection,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for thread in threads {
-        let mut place = activity(thread);
-        if let Some(task) = task_of(thread, inspection) {
-            place.push_str(&format!(" in task {} {}", task.id, name(task)));
-            if task.kind == TaskKind::Blocking {
-                place = format!("{} in {}", activity(thread), name(task));
+        let mut text = activity(thread);
+        match polled_task(thread, inspection) {
+            Some(task) if task.kind == TaskKind::Blocking => {
+                text.push_str(&format!(" in {}", task_name(task)));
             }
+            Some(task) => text.push_str(&format!(" in task {} {}", task.id, task_name(task))),
+            None => {}
         }
         let mut locations = thread.stack.iter().filter_map(|frame| frame.location.as_ref());
-        if let Some(own) = locations.find(|location| !location.is_dependency()) {
-            place.push_str(&format!(", at {own}"));
+        if let Some(location) = locations.find(|location| !location.is_dependency()) {
+            text.push_str(&format!(", at {location}"));
         }
-        *groups.entry(place).or_default() += 1;
+        *counts.entry(text).or_default() += 1;
     }
-    for (place, threads) in groups {
-        writeln!(out, "  {}: {place}", count(threads, "thread"))?;
+    for (text, threads) in counts {
+        writeln!(out, "  {}: {text}", count(threads, "thread"))?;
     }
     Ok(())
-}
-
-fn task_of<'a>(thread: &ThreadInfo, inspection: &'a Inspection) -> Option<&'a TaskInfo> {
-    let id = thread.task?;
-    inspection.tasks.iter().find(|task| task.id == id && task.tid == Some(thread.tid))
 }

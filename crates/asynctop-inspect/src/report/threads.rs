@@ -1,0 +1,126 @@
+//! Threads as text: their activity, the task that they poll, and their stack.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use super::{TextOptions, count, task_name};
+use crate::{Frame, Inspection, RuntimeInfo, TaskInfo, ThreadInfo, names::shorten::short_function};
+
+pub(super) fn write_thread(
+    thread: &ThreadInfo,
+    runtime: &RuntimeInfo,
+    inspection: &Inspection,
+    options: TextOptions,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let role = match thread.worker {
+        Some(worker) => format!("worker {worker}, thread"),
+        None => "thread".to_owned(),
+    };
+    write!(out, "  {role} {} {}: {}", thread.tid, thread.name, activity(thread))?;
+    let worker = thread.worker.and_then(|worker| runtime.workers.get(worker));
+    if let Some(worker) = worker {
+        let busy = Duration::from_nanos(worker.busy_ns);
+        write!(
+            out,
+            "; busy {:.3} s{}, {}",
+            busy.as_secs_f64(),
+            // Tokio counts when a worker parks.
+            if thread.task.is_some() { " up to its latest park" } else { "" },
+            count(worker.parks as usize, "park")
+        )?;
+    }
+    if let Some(id) = thread.task {
+        let name = polled_task(thread, inspection).map(task_name).unwrap_or_default();
+        write!(out, "; polls task {id} {name}")?;
+    }
+    writeln!(out)?;
+    // All parked workers have the same stack, which shows only that they are parked.
+    let is_parked = worker.map_or(thread.syscall.is_some(), |worker| worker.is_parked);
+    if is_parked && thread.task.is_none() && !thread.stack.iter().any(is_own) && !options.all {
+        return Ok(());
+    }
+    write_stack(&thread.stack, options, out)?;
+    if let Some(reason) = &thread.no_stack {
+        writeln!(out, "    (stack: {reason})")?;
+    }
+    if let Some(stopped) = thread.stopped {
+        writeln!(out, "    (stopped for {} µs to read it)", stopped.length.as_micros())?;
+        if stopped.in_system_call {
+            writeln!(out, "    (that may have interrupted a system call)")?;
+        }
+    }
+    Ok(())
+}
+
+/// The task that a thread polls, if it is listed.
+pub(super) fn polled_task<'a>(
+    thread: &ThreadInfo,
+    inspection: &'a Inspection,
+) -> Option<&'a TaskInfo> {
+    let id = thread.task?;
+    inspection.tasks.iter().find(|task| task.id == id && task.tid == Some(thread.tid))
+}
+
+pub(super) fn activity(thread: &ThreadInfo) -> String {
+    match (&thread.syscall, thread.state) {
+        (Some(syscall), _) => syscall.clone(),
+        (None, 'R') => "running".to_owned(),
+        (None, state) => format!("state {state}"),
+    }
+}
+
+/// Writes the innermost function and those of the program's own code, or all with
+/// `TextOptions::all`.
+pub(super) fn write_stack(
+    stack: &[Frame],
+    options: TextOptions,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    /// Maximum number of frames written without `TextOptions::all`.
+    const MAX_FRAMES: usize = 16;
+    let all = options.all || !stack.iter().any(is_own);
+    let mut hidden = 0;
+    let mut written = 0;
+    for (index, frame) in stack.iter().enumerate() {
+        if !options.all && written == MAX_FRAMES {
+            return writeln!(out, "    … {}", count(stack.len() - index, "more frame"));
+        }
+        if !all && index > 0 && !is_own(frame) {
+            hidden += 1;
+            continue;
+        }
+        write_hidden(hidden, out)?;
+        hidden = 0;
+        written += 1;
+        let function = short_function(&frame.function);
+        match &frame.location {
+            Some(location) => writeln!(out, "    {function} {location}")?,
+            None => writeln!(out, "    {function}")?,
+        }
+    }
+    write_hidden(hidden, out)
+}
+
+/// Whether a function belongs to the program itself, according to its file or its name.
+fn is_own(frame: &Frame) -> bool {
+    /// Without line tables, functions of other dependencies count as the program's own.
+    const DEPENDENCIES: [&str; 8] =
+        ["alloc", "core", "mio", "parking_lot", "parking_lot_core", "std", "tokio", "__rustc"];
+    match &frame.location {
+        Some(location) => !location.is_dependency(),
+        None => {
+            let name = frame.function.trim_start_matches(['<', '&', ' ']);
+            name.split_once("::").is_some_and(|(root, _)| !DEPENDENCIES.contains(&root))
+        }
+    }
+}
+
+fn write_hidden(frames: usize, out: &mut dyn Write) -> io::Result<()> {
+    match frames {
+        0 => Ok(()),
+        frames => writeln!(out, "    … {} of dependencies", count(frames, "frame")),
+    }
+}
