@@ -1,14 +1,17 @@
-//! Samples a running program: the share of time that each task spends in each state, and polls that
-//! take long. Uses all other modules.
+//! Samples a running program: the share of time that each task spends in each state, and long polls.
+//! Uses all modules except `ps` and `report`.
 
-mod balance;
+mod busy_time;
+mod hits;
+mod plan;
 mod polls;
 mod random;
+mod sample_loop;
 mod share;
-mod survey;
-mod ticks;
-mod turns;
+mod survey_loop;
+mod sweep;
 mod types;
+mod worker_ticks;
 
 use std::{
     collections::HashMap,
@@ -24,8 +27,10 @@ use std::{
 use crate::{
     Check, InspectError, OpenError, Options, Process, TokioCopy, process::identity::Identity,
 };
-use survey::{Survey, SurveyLoop};
-use ticks::{Hits, Plan, SampleLoop};
+use hits::Hits;
+use plan::Plan;
+use sample_loop::SampleLoop;
+use survey_loop::{Survey, SurveyLoop};
 
 pub use share::{Observations, Share};
 pub use types::{
@@ -58,7 +63,7 @@ pub struct Sampler {
     command: String,
     copies: Vec<TokioCopy>,
     began: Instant,
-    /// How long the process had run by then.
+    /// Age of the process at that time.
     uptime: Duration,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -70,7 +75,7 @@ struct Shared {
     survey: Mutex<Survey>,
     hits: Mutex<Hits>,
     plan: Mutex<Arc<Plan>>,
-    /// Long polls, by number, whose thread's stack is to be read.
+    /// Numbers of long polls whose stacks are requested, with their threads.
     stacks: Mutex<Vec<(u64, u32)>>,
     wake: Condvar,
     ended: Mutex<Option<InspectError>>,
@@ -84,7 +89,7 @@ impl Shared {
     }
 }
 
-/// A panic of one thread leaves counters behind that are valid.
+/// Locks a mutex. The counters in it are valid even if a thread has panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -125,17 +130,20 @@ impl Sampler {
             cpu_budget: options.cpu_budget,
             stop_running: options.stop_running,
             began,
-            previous: Arc::default(),
+            previous_plan: Arc::default(),
             buffer: Vec::new(),
-            balances: HashMap::new(),
+            busy_time_checks: HashMap::new(),
         };
-        // Finds the runtimes that no thread is in, too.
-        let first = Options { stacks: false, ..Options::default() };
-        surveys.survey(&first)?;
+        // The heap scan also finds runtimes that no thread is in.
+        surveys.survey(&Options { stacks: false, ..Options::default() })?;
         let interval = options.interval.max(Duration::from_millis(1));
-        let of_process = Arc::clone(&identity);
-        let samples =
-            SampleLoop::new(Arc::clone(&shared), of_process, interval, options.long_poll, began);
+        let samples = SampleLoop::new(
+            Arc::clone(&shared),
+            Arc::clone(&identity),
+            interval,
+            options.long_poll,
+            began,
+        );
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let started = thread::Builder::new().name(name.into()).spawn(run);
             started.map_err(|source| OpenError::Io { pid, what: "samples (no thread)", source })
@@ -167,12 +175,12 @@ impl Sampler {
         self.began.elapsed()
     }
 
-    /// How long the process had run when the sampler was attached; zero if that is not known.
+    /// Age of the process when the sampler was attached; zero if that is not known.
     pub fn uptime_before(&self) -> Duration {
         self.uptime
     }
 
-    /// Everything that was observed so far. Waits for nothing but a copy of it.
+    /// A copy of everything that was observed so far. Does not wait for a survey or a sample.
     ///
     /// # Errors
     ///
@@ -183,7 +191,7 @@ impl Sampler {
         }
         let survey = lock(&self.shared.survey);
         let hits = lock(&self.shared.hits);
-        // The result must be data of this process and of the program that was opened.
+        // The data must be from the process and the program that were opened.
         self.identity.verify_quickly()?;
         let is_trusted = hits.is_trusted();
         let detail = format!(

@@ -1,16 +1,16 @@
 //! The poll that each thread is in, from consecutive samples of its current task.
 //!
-//! The same task in two samples is one poll, or two polls of the same task. Two facts decide: the
-//! worker's own busy time is written only between polls, and a thread that has not run since the
+//! The same task in two samples is one poll, or two polls of the same task. The worker's own busy time
+//! and its count of ticks are written only between polls, and a thread that has not run since the
 //! previous sample cannot have begun another poll.
 
 use std::{collections::HashMap, time::Duration};
 
 use super::types::{PollTimes, ThreadTimes};
 
-/// A task: the copy of Tokio that it belongs to, and its id there.
+/// Identifies a task: the module with its copy of Tokio, and its id there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct TaskKey {
     pub module: usize,
     pub id: u64,
 }
@@ -18,36 +18,35 @@ pub(crate) struct Key {
 /// One sample of one thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Observation {
-    pub task: Option<Key>,
+    pub task: Option<TaskKey>,
     /// The worker's busy time, if it is known.
     pub busy_ns: Option<u64>,
     /// CPU time and run-queue delay of the thread, if they were read.
     pub times: Option<ThreadTimes>,
     /// Whether the thread is in the poll of the previous sample, according to its worker's count of
-    /// turns; `None` if that is not known.
+    /// ticks; `None` if that is not known.
     pub is_same_poll: Option<bool>,
 }
 
 /// A poll that spans at least one sample.
 #[derive(Clone, Debug)]
 pub(super) struct Poll {
-    pub task: Key,
+    pub task: TaskKey,
     /// Latest sample before the poll.
     before: Option<Duration>,
     /// First and latest sample in the poll.
     pub first: Duration,
     pub latest: Duration,
     busy_ns: Option<u64>,
-    /// The first and the latest reading, and when they were taken.
+    /// The first and the latest reading, with their times.
     times: Option<[(Duration, ThreadTimes); 2]>,
     /// The first of the latest consecutive samples between which the thread has not run.
-    still_since: Duration,
+    without_cpu_since: Duration,
     /// Length of the longest part of the poll in which the thread has not run.
-    pub still: Duration,
-    /// The first of the latest consecutive samples that are in one poll according to the worker's
-    /// count of turns.
-    counted_since: Duration,
-    /// Number of the record of this long poll.
+    pub without_cpu: Duration,
+    /// The first of the latest consecutive samples within one tick of the worker.
+    tick_since: Duration,
+    /// Number of its record, if it is a long poll.
     pub record: Option<u64>,
 }
 
@@ -72,17 +71,18 @@ impl Poll {
         Some(PollTimes { covered: to - from, times })
     }
 
-    /// Length of the part that is one poll according to the worker's count of turns.
-    pub(super) fn counted(&self) -> Duration {
-        self.latest - self.counted_since
+    /// Length of the latest part that is within one tick of the worker, and so one poll.
+    pub(super) fn within_tick(&self) -> Duration {
+        self.latest - self.tick_since
     }
 
-    /// Whether the worker's counters were known, so that most other polls would have been noticed.
+    /// Whether the worker's busy time was known, so that most other polls would have been noticed.
     pub(super) fn is_counted(&self) -> bool {
         self.busy_ns.is_some()
     }
 
-    fn goes_on(&self, observation: &Observation) -> bool {
+    /// Whether an observation may be of the same poll.
+    fn continues(&self, observation: &Observation) -> bool {
         let is_other = observation.is_same_poll == Some(false);
         observation.task == Some(self.task) && observation.busy_ns == self.busy_ns && !is_other
     }
@@ -97,7 +97,8 @@ pub(super) struct Polls {
 }
 
 impl Polls {
-    /// Adds a sample of the thread `tid`, taken at `now`. Returns the poll that has ended.
+    /// Adds a sample of the thread `tid`, taken at `now`. Returns the thread's previous poll if it has
+    /// ended.
     pub(super) fn observe(
         &mut self,
         tid: u32,
@@ -106,20 +107,20 @@ impl Polls {
     ) -> Option<Poll> {
         let before = self.sampled.insert(tid, now);
         if let Some(poll) = self.by_thread.get_mut(&tid)
-            && poll.goes_on(&observation)
+            && poll.continues(&observation)
         {
             poll.latest = now;
             if observation.is_same_poll.is_none() {
-                poll.counted_since = now;
+                poll.tick_since = now;
             }
             let cpu = poll.times.map(|[_, (_, latest)]| latest.cpu);
             if observation.times.is_none_or(|times| Some(times.cpu) != cpu) {
-                poll.still_since = now;
+                poll.without_cpu_since = now;
             }
             if let Some(latest) = observation.times.map(|times| (now, times)) {
                 poll.times = Some([poll.times.map_or(latest, |[first, _]| first), latest]);
             }
-            poll.still = poll.still.max(now - poll.still_since);
+            poll.without_cpu = poll.without_cpu.max(now - poll.without_cpu_since);
             return None;
         }
         let ended = self.by_thread.remove(&tid);
@@ -131,9 +132,9 @@ impl Polls {
                 latest: now,
                 busy_ns: observation.busy_ns,
                 times: observation.times.map(|times| [(now, times); 2]),
-                still_since: now,
-                still: Duration::ZERO,
-                counted_since: now,
+                without_cpu_since: now,
+                without_cpu: Duration::ZERO,
+                tick_since: now,
                 record: None,
             };
             self.by_thread.insert(tid, poll);
@@ -149,8 +150,8 @@ impl Polls {
     /// Removes threads that are no longer sampled. Returns their polls.
     pub(super) fn retain(&mut self, is_sampled: impl Fn(u32) -> bool) -> Vec<Poll> {
         self.sampled.retain(|&tid, _| is_sampled(tid));
-        let gone = self.by_thread.extract_if(|&tid, _| !is_sampled(tid));
-        gone.map(|(_, poll)| poll).collect()
+        let ended = self.by_thread.extract_if(|&tid, _| !is_sampled(tid));
+        ended.map(|(_, poll)| poll).collect()
     }
 }
 
@@ -158,14 +159,14 @@ impl Polls {
 mod tests {
     use super::*;
 
-    const TASK: Key = Key { module: 0, id: 7 };
-    const OTHER: Key = Key { module: 0, id: 8 };
+    const TASK: TaskKey = TaskKey { module: 0, id: 7 };
+    const OTHER: TaskKey = TaskKey { module: 0, id: 8 };
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }
 
-    fn task(key: Key, busy_ns: u64, cpu_ns: u64) -> Observation {
+    fn task(key: TaskKey, busy_ns: u64, cpu_ns: u64) -> Observation {
         let cpu = Duration::from_nanos(cpu_ns);
         let times = ThreadTimes { cpu, run_delay: cpu / 2 };
         let (task, busy_ns, times) = (Some(key), Some(busy_ns), Some(times));
@@ -180,14 +181,14 @@ mod tests {
             assert!(polls.observe(1, ms(at), task(TASK, 5, at)).is_none());
         }
         let poll = polls.get_mut(1).expect("it is in a poll");
-        assert_eq!((poll.at_least(), poll.still), (ms(20), ms(0)));
+        assert_eq!((poll.at_least(), poll.without_cpu), (ms(20), ms(0)));
         let ended = polls.observe(1, ms(40), task(OTHER, 5, 40)).expect("another task");
         assert_eq!((ended.at_least(), ended.at_most(ms(40))), (ms(20), Some(ms(40))));
         assert_eq!(polls.get_mut(1).expect("the other task").task, OTHER);
     }
 
     #[test]
-    fn consecutive_polls_of_one_task_differ_in_the_busy_time_of_the_worker() {
+    fn changed_busy_time_separates_polls_of_one_task() {
         let mut polls = Polls::default();
         polls.observe(1, ms(0), task(TASK, 5, 0));
         assert!(polls.observe(1, ms(10), task(TASK, 5, 10)).is_none());
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_has_not_run_is_still_in_the_same_poll() {
+    fn longest_time_without_cpu_is_kept() {
         let mut polls = Polls::default();
         let unread = Observation { times: None, ..task(TASK, 5, 0) };
         polls.observe(1, ms(0), unread);
@@ -206,17 +207,17 @@ mod tests {
         for at in [20, 30, 40] {
             polls.observe(1, ms(at), task(TASK, 5, 900));
         }
-        assert_eq!(polls.get_mut(1).expect("in a poll").still, ms(30));
+        assert_eq!(polls.get_mut(1).expect("in a poll").without_cpu, ms(30));
         polls.observe(1, ms(50), task(TASK, 5, 901));
         polls.observe(1, ms(60), task(TASK, 5, 901));
         let poll = polls.get_mut(1).expect("in a poll");
-        assert_eq!(poll.still, ms(30), "the longest part");
+        assert_eq!(poll.without_cpu, ms(30), "the longest part");
         let times = poll.times().expect("they were read");
         assert_eq!((times.covered, times.times.cpu.as_nanos()), (ms(50), 1));
     }
 
     #[test]
-    fn polls_of_threads_that_are_gone_end() {
+    fn polls_end_when_their_threads_are_no_longer_sampled() {
         let mut polls = Polls::default();
         polls.observe(1, ms(0), task(TASK, 5, 0));
         polls.observe(2, ms(0), task(OTHER, 5, 0));

@@ -1,5 +1,5 @@
-//! Random moments of sampling, so that a program with a regular rhythm is not always observed at
-//! the same point of it.
+//! Random moments of sampling, so that a periodic program is not always observed at the same point of
+//! its period.
 
 /// A small generator (xorshift64*).
 pub(super) struct Random(u64);

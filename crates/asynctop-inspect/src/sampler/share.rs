@@ -25,7 +25,7 @@ pub struct Share {
 impl Observations {
     /// The share of the samples in which it was observed; `None` without samples.
     ///
-    /// Consecutive samples are not independent: a poll of 50 ms is observed five times. So the
+    /// Consecutive samples are not independent: a poll of 50 ms is observed five times. Therefore the
     /// standard error is that of a process with two states, whose rates of change follow from the
     /// number of runs.
     pub fn share(&self) -> Option<Share> {
@@ -36,7 +36,7 @@ impl Observations {
         }
         let (samples, hits) = (self.samples as f64, self.hits.min(self.samples) as f64);
         let misses = samples - hits;
-        // One half of a hit more, so that no share is taken for certain.
+        // Half a hit is added, so that no share is certain.
         let smoothed = (hits + 0.5) / (samples + 1.0);
         let correlation = match hits > 0.0 && misses > 0.0 {
             true => {
@@ -82,7 +82,7 @@ mod tests {
 
     /// Shares of many simulated tasks, against the deviation that they really have.
     #[test]
-    fn error_of_long_polls_is_that_of_repeated_measurements() {
+    fn error_of_correlated_samples_is_the_deviation_of_repeated_measurements() {
         let mut random = Random::new(7);
         // Changes from idle to busy and back, per sample: short polls, long ones, rare ones.
         for (to_busy, to_idle) in [(0.1, 0.9), (0.05, 0.1), (0.01, 0.2)] {

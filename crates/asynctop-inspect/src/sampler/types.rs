@@ -11,18 +11,17 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SamplerOptions {
-    /// Each interval of this length has one sample of all threads, at a random moment. At least
-    /// 1 ms.
+    /// Sampling interval: each has one sample of all threads, at a random moment. At least 1 ms.
     pub interval: Duration,
-    /// Polls that take at least this long are reported one by one.
+    /// Threshold of long polls, each of which is reported.
     pub long_poll: Duration,
     /// The part of one CPU that the sampler may use. The samples of the threads cost the same for
     /// any number of tasks; with more tasks, surveys and sweeps become rarer. They have a fifth of
     /// the budget even if the samples alone use all of it.
     pub cpu_budget: f64,
-    /// Read the stacks of long polls whose thread is running, too. It is stopped with `ptrace` for
-    /// some 10 µs, once for each [certain](LongPoll::is_certain) long poll. Otherwise such a poll has
-    /// a stack only if its thread blocks.
+    /// Read the stacks of long polls whose thread is running, too. The thread is stopped with `ptrace`
+    /// for some 10 µs, once per [certain](LongPoll::is_certain) long poll. Otherwise such a poll has a
+    /// stack only if its thread blocks.
     pub stop_running: bool,
 }
 
@@ -54,8 +53,8 @@ pub struct Sample {
     pub threads: Vec<SampledThread>,
     /// Runtimes and local sets, as of the latest survey.
     pub runtimes: Vec<RuntimeInfo>,
-    /// The polls over the threshold: those that are running, and those that have ended in the last
-    /// 60 seconds; in the order of detection.
+    /// The long polls that are running, and those that have ended in the last 60 seconds, in the order
+    /// of detection.
     pub long_polls: Vec<LongPoll>,
     /// The time of the latest survey, which lists the tasks and threads.
     pub surveyed: Duration,
@@ -67,8 +66,8 @@ pub struct Sample {
     pub swept: Duration,
     /// Current average interval between sweeps.
     pub sweep_interval: Duration,
-    /// Hits of tasks that are in no survey: ended, or too short-lived to be listed; closures of
-    /// the blocking pool and loops of workers included.
+    /// Hits of tasks that are in no survey: ended or short-lived tasks, closures of the blocking pool
+    /// and loops of workers.
     pub unlisted_hits: u64,
     /// CPU time that the sampler has used.
     pub cpu: Duration,
@@ -77,9 +76,9 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The part of the samples that was late or missing. A sampler that waits for a CPU observes
-    /// the program when that has yielded one, so each share may be wrong by this much in addition
-    /// to its standard error.
+    /// The part of the samples that was late or missing. A sampler that has waited for a CPU observes
+    /// the program just after it has released one, so each share may be wrong by this much in
+    /// addition to its standard error.
     pub fn doubtful(&self) -> f64 {
         self.lateness.doubtful(self.samples)
     }
@@ -182,8 +181,8 @@ impl ThreadTimes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continuity {
-    /// For at least the threshold, in one piece, the thread has not run at all, or its worker has
-    /// not begun another turn of its loop.
+    /// For at least the threshold without a break, the thread has not run, or its worker has not begun
+    /// another iteration of its loop.
     Proven,
     /// The worker's busy time, which changes when it parks and after 61 polls at the latest, did
     /// not change.
@@ -222,7 +221,7 @@ pub struct LongPoll {
     pub syscall: Option<String>,
     /// The functions on the thread's stack, innermost first; read once.
     pub stack: Vec<Frame>,
-    /// The reason if the stack is missing or incomplete.
+    /// The reason why the stack is missing or incomplete.
     pub no_stack: Option<String>,
     /// The stop of the thread to read its stack; `None` if it was not stopped.
     pub stopped: Option<Stopped>,

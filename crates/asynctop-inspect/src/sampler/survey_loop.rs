@@ -1,8 +1,8 @@
-//! Lists the tasks, sweeps over their states and reads the stacks of long polls, on a thread of its
-//! own: the samples never wait for it.
+//! The survey loop: lists the tasks, sweeps over their states and reads the stacks of long polls. It
+//! has its own thread, so that samples never wait for it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map},
     fs, mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
@@ -10,75 +10,29 @@ use std::{
 
 use crate::{
     Check, InspectError, Inspection, Options, Process, RuntimeInfo, Stop, TaskInfo, TaskKind,
-    memory::{Memory, Span, word_in},
-    process::{identity::Identity, threads},
+    process::threads,
     sampler::{
         Shared,
-        balance::{self, Balance, Sampled},
+        busy_time::{BusyTimeCheck, SampledPolls},
         cpu_time, lock,
-        polls::Key,
+        plan::Plan,
+        polls::TaskKey,
         random::Random,
-        share::Observations,
-        ticks::Plan,
+        sweep::{Entry, States, sweep},
         types::{SampledThread, ThreadTimes},
     },
-    sys::MAX_SPANS,
-    tokio::task::{State, StateKind, VTABLE_AT},
 };
 
-/// Minimum intervals.
-const SURVEY_INTERVAL: Duration = Duration::from_secs(1);
-const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
+const MIN_SURVEY_INTERVAL: Duration = Duration::from_secs(1);
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval between attempts to read the stack of a thread that is running.
 const STACK_INTERVAL: Duration = Duration::from_millis(50);
-/// Parts of the budget.
-const FOR_SURVEYS: f64 = 0.5;
-/// The part of the budget that surveys and sweeps have in any case.
-const LEAST_BUDGET: f64 = 0.2;
-/// Tasks less than this far apart are read together.
-const MAX_GAP: u64 = 2048;
-/// Maximum number of bytes read together.
-const MAX_SPAN: u64 = 1 << 20;
-/// From the beginning of a header to the vtable, inclusive.
-const HEAD: u64 = VTABLE_AT as u64 + 8;
+/// The part of the remaining budget that surveys have; sweeps have the rest.
+const SURVEY_PART: f64 = 0.5;
+/// The part of the whole budget that surveys and sweeps have in any case.
+const MIN_REMAINING_PART: f64 = 0.2;
 
-/// A listed task.
-pub(super) struct Entry {
-    pub key: Key,
-    pub task: Arc<TaskInfo>,
-    pub first_seen: Duration,
-    /// Samples before it was listed.
-    pub listed_at: u64,
-    pub states: States,
-}
-
-/// Results of the sweeps over one task.
-#[derive(Clone, Copy, Default)]
-pub(super) struct States {
-    pub running: Observations,
-    pub scheduled: Observations,
-    pub idle: Observations,
-    pub latest: Option<StateKind>,
-}
-
-impl States {
-    fn add(&mut self, state: StateKind) {
-        let observations = [
-            (StateKind::Running, &mut self.running),
-            (StateKind::Scheduled, &mut self.scheduled),
-            (StateKind::Idle, &mut self.idle),
-        ];
-        for (kind, observations) in observations {
-            let is_hit = kind == state;
-            observations.samples += 1;
-            observations.hits += u64::from(is_hit);
-            observations.runs += u64::from(is_hit && self.latest != Some(kind));
-        }
-        self.latest = Some(state);
-    }
-}
-
-/// Results of surveys and sweeps.
+/// The results of surveys and sweeps.
 #[derive(Default)]
 pub(super) struct Survey {
     /// Sorted by address.
@@ -95,23 +49,22 @@ pub(super) struct Survey {
     pub cpu: Duration,
 }
 
-/// The loop's own state.
+/// The state of the survey loop.
 pub(super) struct SurveyLoop {
     pub shared: Arc<Shared>,
     pub process: Process,
     pub cpu_budget: f64,
     pub stop_running: bool,
     pub began: Instant,
-    /// The previous plan. Kept until the next survey, so that the thread that samples never has to
-    /// free it.
-    pub previous: Arc<Plan>,
+    /// The previous plan, kept until the next survey so that the sample loop never has to free it.
+    pub previous_plan: Arc<Plan>,
     /// The buffer of the sweeps.
     pub buffer: Vec<u8>,
     /// By handle of the runtime.
-    pub balances: HashMap<u64, Balance>,
+    pub busy_time_checks: HashMap<u64, BusyTimeCheck>,
 }
 
-/// The next times.
+/// The times of the next survey and sweep.
 struct Due {
     survey: Duration,
     sweep: Duration,
@@ -122,7 +75,7 @@ impl SurveyLoop {
     pub(super) fn run(mut self) {
         let mut random = Random::new(1 + u64::from(self.process.pid()));
         let now = self.began.elapsed();
-        let mut due = Due { survey: now + SURVEY_INTERVAL, sweep: now };
+        let mut due = Due { survey: now + MIN_SURVEY_INTERVAL, sweep: now };
         let mut pending: Vec<(u64, u32)> = Vec::new();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let cpu = cpu_time();
@@ -142,7 +95,7 @@ impl SurveyLoop {
         }
     }
 
-    /// Runs a sweep or a survey if it is due.
+    /// Runs a sweep and a survey if they are due.
     fn work(
         &mut self,
         now: Duration,
@@ -151,7 +104,7 @@ impl SurveyLoop {
     ) -> Result<(), InspectError> {
         if now >= due.sweep {
             let cost = self.sweep()?;
-            let interval = cost.div_f64(self.budget(1.0 - FOR_SURVEYS)).max(SWEEP_INTERVAL);
+            let interval = cost.div_f64(self.budget(1.0 - SURVEY_PART)).max(MIN_SWEEP_INTERVAL);
             lock(&self.shared.survey).sweep_interval = interval;
             // At a random moment, half an interval to one and a half after this one.
             due.sweep = now + interval.mul_f64(0.5 + random.fraction());
@@ -160,25 +113,26 @@ impl SurveyLoop {
             let before = cpu_time();
             self.survey(&Options::lists_only())?;
             let cost = cpu_time().saturating_sub(before);
-            let interval = cost.div_f64(self.budget(FOR_SURVEYS)).max(SURVEY_INTERVAL);
+            let interval = cost.div_f64(self.budget(SURVEY_PART)).max(MIN_SURVEY_INTERVAL);
             lock(&self.shared.survey).survey_interval = interval;
             due.survey = now + interval;
         }
         Ok(())
     }
 
-    /// This part of what the samples of the threads leave of the budget.
+    /// A part of the CPU budget that the samples of the threads leave.
     fn budget(&self, part: f64) -> f64 {
         let elapsed = self.began.elapsed().as_secs_f64().max(1e-3);
         let samples = lock(&self.shared.hits).cpu.as_secs_f64() / elapsed;
-        let rest = (self.cpu_budget - samples).max(self.cpu_budget * LEAST_BUDGET);
-        (rest * part).clamp(1e-3, 1.0)
+        let remaining = (self.cpu_budget - samples).max(self.cpu_budget * MIN_REMAINING_PART);
+        (remaining * part).clamp(1e-3, 1.0)
     }
 
-    fn wait(&self, longest: Duration) {
+    /// Waits until a stack is requested or the sampler is dropped, at most for `timeout`.
+    fn wait(&self, timeout: Duration) {
         let stacks = lock(&self.shared.stacks);
-        if stacks.is_empty() && !self.shared.stop.load(Ordering::Relaxed) && !longest.is_zero() {
-            let result = self.shared.wake.wait_timeout(stacks, longest);
+        if stacks.is_empty() && !self.shared.stop.load(Ordering::Relaxed) && !timeout.is_zero() {
+            let result = self.shared.wake.wait_timeout(stacks, timeout);
             drop(result.unwrap_or_else(PoisonError::into_inner));
         }
     }
@@ -193,17 +147,19 @@ impl SurveyLoop {
         let words = self.process.current_words.clone();
         let contexts = self.process.contexts.clone();
         let sampled: HashSet<u32> = words.iter().map(|word| word.tid).collect();
-        let threads = threads.into_iter().filter(|thread| sampled.contains(&thread.tid));
-        let threads = threads.map(|thread| SampledThread {
-            tid: thread.tid,
-            name: thread.name,
-            runtime: thread.runtime,
-            worker: thread.worker,
-            hits: 0,
-            busy: None,
-            times: thread.worker.and_then(|_| self.times_of(thread.tid)),
-        });
-        let threads = threads.collect();
+        let threads: Vec<SampledThread> = threads
+            .into_iter()
+            .filter(|thread| sampled.contains(&thread.tid))
+            .map(|thread| SampledThread {
+                tid: thread.tid,
+                name: thread.name,
+                runtime: thread.runtime,
+                worker: thread.worker,
+                hits: 0,
+                busy: None,
+                times: thread.worker.and_then(|_| self.thread_times(thread.tid)),
+            })
+            .collect();
         let shared = Arc::clone(&self.shared);
         let mut survey = lock(&shared.survey);
         survey.threads = threads;
@@ -215,23 +171,23 @@ impl SurveyLoop {
         let plan = Plan::new(words, contexts, &self.process.busy_words, tasks.collect());
         let mut hits = lock(&self.shared.hits);
         let ended = hits.by_task.extract_if(|key, _| plan.task(*key).is_none());
-        hits.unlisted += ended.map(|(_, tally)| tally.hits).sum::<u64>();
+        hits.unlisted += ended.map(|(_, task)| task.hits).sum::<u64>();
         drop(hits);
-        self.balance(&mut survey, &plan, began);
+        self.check_busy_time(&mut survey, &plan, began);
         drop(survey);
-        self.previous = mem::replace(&mut *lock(&self.shared.plan), Arc::new(plan));
+        self.previous_plan = mem::replace(&mut *lock(&self.shared.plan), Arc::new(plan));
         Ok(())
     }
 
     /// Adds the comparisons of the samples with the workers' own busy times to the checks.
-    fn balance(&mut self, survey: &mut Survey, plan: &Plan, now: Duration) {
+    fn check_busy_time(&mut self, survey: &mut Survey, plan: &Plan, now: Duration) {
         let hits = lock(&self.shared.hits);
-        let sampled = Sampled {
+        let no_polls = SampledPolls {
             samples: hits.samples,
             doubtful: hits.lateness.doubtful(hits.samples),
-            ..Sampled::default()
+            ..SampledPolls::default()
         };
-        let mut sampled = vec![sampled; survey.runtimes.len()];
+        let mut sampled = vec![no_polls; survey.runtimes.len()];
         for thread in &survey.threads {
             if let (Some(index), Some(_)) = (thread.runtime, thread.worker) {
                 sampled[index].hits += hits.by_thread.get(&thread.tid).copied().unwrap_or(0);
@@ -246,45 +202,44 @@ impl SurveyLoop {
         }
         drop(hits);
         let Survey { runtimes, checks, .. } = survey;
-        self.balances.retain(|handle, _| runtimes.iter().any(|it| it.handle == *handle));
+        self.busy_time_checks.retain(|handle, _| runtimes.iter().any(|it| it.handle == *handle));
         for (index, (runtime, sampled)) in runtimes.iter().zip(sampled).enumerate() {
             let workers = &runtime.workers;
             if workers.is_empty() {
                 continue;
             }
-            match self.balances.get_mut(&runtime.handle) {
-                Some(balance) => {
-                    let result = balance.check(now, workers, sampled);
-                    checks.extend(result.map(|result| balance::as_check(index, result)));
+            match self.busy_time_checks.entry(runtime.handle) {
+                hash_map::Entry::Occupied(mut known) => {
+                    checks.extend(known.get_mut().check(index, now, workers, sampled));
                 }
-                None => {
-                    self.balances.insert(runtime.handle, Balance::new(now, workers, sampled));
+                hash_map::Entry::Vacant(new) => {
+                    new.insert(BusyTimeCheck::new(now, workers, sampled));
                 }
             }
         }
     }
 
-    fn times_of(&self, tid: u32) -> Option<ThreadTimes> {
+    fn thread_times(&self, tid: u32) -> Option<ThreadTimes> {
         let path = self.process.identity.path(&format!("task/{tid}/schedstat"));
         ThreadTimes::parse(&fs::read_to_string(path).ok()?)
     }
 
-    fn key(&self, task: &TaskInfo) -> Option<Key> {
+    fn key(&self, task: &TaskInfo) -> Option<TaskKey> {
         let mut modules = self.process.modules.iter();
         let module = modules.position(|module| module.range.contains(&task.vtable))?;
-        Some(Key { module, id: task.id })
+        Some(TaskKey { module, id: task.id })
     }
 
-    /// Keeps the results of tasks that were listed before, and adds the new ones. Both are sorted
-    /// by address.
+    /// Keeps the entries of tasks that were listed before, and adds those of new tasks. Both are
+    /// sorted by address.
     fn merge(&self, survey: &mut Survey, tasks: Vec<TaskInfo>) {
         let mut known = mem::take(&mut survey.entries).into_iter().peekable();
         survey.entries.reserve(tasks.len());
         for task in tasks {
             let Some(key) = self.key(&task) else { continue };
             while known.next_if(|entry| entry.task.address < task.address).is_some() {}
-            let same = |entry: &Entry| entry.task.address == task.address && entry.key == key;
-            survey.entries.push(match known.next_if(same) {
+            let is_same = |entry: &Entry| entry.task.address == task.address && entry.key == key;
+            survey.entries.push(match known.next_if(is_same) {
                 Some(entry) if *entry.task == task => entry,
                 Some(entry) => Entry { task: Arc::new(task), ..entry },
                 None => self.new_entry(key, task, survey.surveyed),
@@ -292,7 +247,7 @@ impl SurveyLoop {
         }
     }
 
-    fn new_entry(&self, key: Key, task: TaskInfo, first_seen: Duration) -> Entry {
+    fn new_entry(&self, key: TaskKey, task: TaskInfo, first_seen: Duration) -> Entry {
         let listed_at = lock(&self.shared.hits).samples;
         Entry { key, task: Arc::new(task), first_seen, listed_at, states: States::default() }
     }
@@ -328,7 +283,7 @@ impl SurveyLoop {
         let stack = self.process.stack_of(tid, stop);
         let is_read = !stack.frames.is_empty();
         let mut hits = lock(&self.shared.hits);
-        // A stack that was read after the poll belongs to something else.
+        // A stack that was read after the end of the poll is not that of the poll.
         let Some(poll) = hits.long_poll(number).filter(|poll| poll.is_running) else {
             return true;
         };
@@ -340,57 +295,4 @@ impl SurveyLoop {
         poll.syscall = stack.syscall.map(threads::syscall_name);
         !is_read
     }
-}
-
-/// Whether the header at `address` is near enough to be read together with the ones in `span`.
-fn joins(span: &Span, address: u64) -> bool {
-    let end = span.address + span.length as u64;
-    (end..=end.saturating_add(MAX_GAP)).contains(&address)
-        && address.saturating_add(HEAD) - span.address <= MAX_SPAN
-}
-
-/// Adds one observation of the state of each task that still exists. `entries` are sorted by
-/// address.
-fn sweep(
-    identity: &Identity,
-    entries: &mut [Entry],
-    buffer: &mut Vec<u8>,
-) -> Result<(), InspectError> {
-    let mut at = 0;
-    while at < entries.len() {
-        // As many spans as one call takes.
-        let mut spans: Vec<Span> = Vec::new();
-        let mut places = Vec::new();
-        let mut length = 0;
-        while let Some(entry) = entries.get(at + places.len()) {
-            let address = entry.task.address;
-            if !spans.last().is_some_and(|span| joins(span, address)) {
-                if spans.len() == MAX_SPANS || length as u64 >= MAX_SPAN {
-                    break;
-                }
-                spans.push(Span { address, length: 0 });
-            }
-            let Some(span) = spans.last_mut() else { break };
-            let grown = (address + HEAD - span.address) as usize;
-            length += grown - span.length;
-            span.length = grown;
-            places.push((spans.len() - 1, length - HEAD as usize));
-        }
-        if buffer.len() < length {
-            buffer.resize(length, 0);
-        }
-        let complete = identity.gather(&spans, &mut buffer[..length]);
-        identity.verify_quickly()?;
-        let batch = &mut entries[at..at + places.len()];
-        at += places.len();
-        for (entry, (span, offset)) in batch.iter_mut().zip(places) {
-            let word = |at| word_in(buffer, offset + at);
-            let is_same = complete[span] && word(VTABLE_AT) == Some(entry.task.vtable);
-            let state = word(0).map(State).filter(|state| is_same && state.is_plausible());
-            if let Some(state) = state {
-                entry.states.add(state.kind());
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,27 +1,26 @@
-//! The sampled time inside polls against the busy time that workers count themselves.
+//! Compares the sampled time inside polls with the busy time that workers count themselves.
 //!
-//! A worker's busy time contains its polls, so the polls cannot take longer; and they are most of
-//! it, unless they are very short. A worker counts when it parks, so that the time since then, of a
-//! worker that is not parked, may be missing.
+//! A worker's busy time contains its polls, so the polls cannot take longer; and they are most of it,
+//! unless they are very short. A worker counts its busy time when it parks, so the time since then may
+//! be missing while it is not parked.
 
 use std::time::Duration;
 
 use crate::{Check, WorkerInfo};
 
-/// The busy time of a runtime's workers since sampling began.
-pub(super) struct Balance {
+/// The comparison for one runtime, with the values at its beginning.
+pub(super) struct BusyTimeCheck {
     began: Duration,
     samples: u64,
     hits: u64,
-    /// Busy time at the beginning, latest busy time, and the time of the latest survey that found
-    /// another one.
+    /// Busy time at the beginning, latest busy time, and the latest survey with another busy time.
     workers: Vec<(u64, u64, Duration)>,
     surveyed: Duration,
 }
 
 /// Polls on the threads of a runtime's workers since sampling began.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Sampled {
+pub(super) struct SampledPolls {
     pub samples: u64,
     pub hits: u64,
     /// Standard error of the hits as a share of the samples.
@@ -30,36 +29,38 @@ pub(super) struct Sampled {
     pub doubtful: f64,
 }
 
-impl Balance {
-    pub(super) fn new(now: Duration, workers: &[WorkerInfo], sampled: Sampled) -> Self {
+impl BusyTimeCheck {
+    pub(super) fn new(now: Duration, workers: &[WorkerInfo], sampled: SampledPolls) -> Self {
         let workers = workers.iter().map(|worker| (worker.busy_ns, worker.busy_ns, now));
-        let Sampled { samples, hits, .. } = sampled;
-        Balance { began: now, samples, hits, workers: workers.collect(), surveyed: now }
+        let SampledPolls { samples, hits, .. } = sampled;
+        BusyTimeCheck { began: now, samples, hits, workers: workers.collect(), surveyed: now }
     }
 
-    /// Compares them; `None` if there is too little to compare, or other workers.
+    /// Compares the values of runtime `index`; `None` if sampling began less than 2 seconds ago, or the
+    /// number of workers has changed.
     pub(super) fn check(
         &mut self,
+        index: usize,
         now: Duration,
         workers: &[WorkerInfo],
-        sampled: Sampled,
-    ) -> Option<Result<String, String>> {
-        /// Less is within the delays of a thread.
+        sampled: SampledPolls,
+    ) -> Option<Check> {
+        /// In less time, the delays of the sampler matter.
         const MIN_TIME: Duration = Duration::from_secs(2);
-        /// Polls of some 10 ns each are less than their scheduling.
-        const LEAST_PART: f64 = 0.1;
-        /// Standard errors.
+        /// Minimum part of the busy time inside polls; scheduling takes longer than polls of some 10 ns.
+        const MIN_PART: f64 = 0.1;
+        /// In standard errors.
         const TOLERANCE: f64 = 5.0;
         if workers.len() != self.workers.len() {
             return None;
         }
         let (mut counted, mut uncounted) = (0, Duration::ZERO);
-        for (worker, (first, latest, differed)) in workers.iter().zip(&mut self.workers) {
+        for (worker, (first, latest, changed)) in workers.iter().zip(&mut self.workers) {
             if worker.busy_ns != *latest {
-                (*latest, *differed) = (worker.busy_ns, self.surveyed);
+                (*latest, *changed) = (worker.busy_ns, self.surveyed);
             }
             counted += worker.busy_ns.saturating_sub(*first);
-            uncounted += if worker.is_parked { Duration::ZERO } else { now - *differed };
+            uncounted += if worker.is_parked { Duration::ZERO } else { now - *changed };
         }
         self.surveyed = now;
         let time = now.checked_sub(self.began).filter(|time| *time >= MIN_TIME)?.as_secs_f64();
@@ -68,22 +69,15 @@ impl Balance {
         let (counted, uncounted) =
             (Duration::from_nanos(counted).as_secs_f64() / time, uncounted.as_secs_f64() / time);
         let tolerance = TOLERANCE * sampled.error + sampled.doubtful * workers.len() as f64 + 0.02;
-        let text = format!(
+        let detail = format!(
             "{polls:.2} workers inside polls according to the samples, {counted:.2} busy by their \
              own count"
         );
         let is_plausible =
-            polls <= counted + uncounted + tolerance && polls + tolerance >= counted * LEAST_PART;
-        Some(if is_plausible { Ok(text) } else { Err(text) })
-    }
-}
-
-/// The result as a check of a runtime.
-pub(super) fn as_check(runtime: usize, result: Result<String, String>) -> Check {
-    let capability = format!("samples of runtime {runtime} against its workers' busy time");
-    match result {
-        Ok(text) => Check::passed(&capability, text),
-        Err(text) => Check::failed(&capability, text),
+            polls <= counted + uncounted + tolerance && polls + tolerance >= counted * MIN_PART;
+        let check = if is_plausible { Check::passed } else { Check::failed };
+        let capability = format!("samples of runtime {index} against its workers' busy time");
+        Some(check(&capability, detail))
     }
 }
 
@@ -97,18 +91,18 @@ mod tests {
         WorkerInfo { tid: None, busy_ns: busy_ms * 1_000_000, parks: 9, is_parked }
     }
 
-    fn sampled(samples: u64, hits: u64) -> Sampled {
-        Sampled { samples, hits, error: 0.005, doubtful: 0.0 }
+    fn sampled(samples: u64, hits: u64) -> SampledPolls {
+        SampledPolls { samples, hits, error: 0.005, doubtful: 0.0 }
     }
 
     fn check(workers: &[WorkerInfo], hits: u64) -> Option<bool> {
         let before = [worker(500, true), worker(0, true)];
-        let mut balance = Balance::new(SECOND, &before, sampled(100, 50));
-        Some(balance.check(11 * SECOND, workers, sampled(1100, 50 + hits))?.is_ok())
+        let mut check = BusyTimeCheck::new(SECOND, &before, sampled(100, 50));
+        Some(check.check(0, 11 * SECOND, workers, sampled(1100, 50 + hits))?.passed)
     }
 
     #[test]
-    fn polls_are_most_of_the_busy_time_and_no_more() {
+    fn polls_must_be_most_of_the_busy_time_and_no_more() {
         // 5.5 of 10 seconds.
         let workers = [worker(4000, true), worker(2000, true)];
         assert_eq!(check(&workers, 500), Some(true));
@@ -118,17 +112,17 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_that_lasts_is_not_counted_yet() {
-        let held = [worker(500, false), worker(0, true)];
-        assert_eq!(check(&held, 990), Some(true));
+    fn busy_time_may_lack_the_current_poll() {
+        let unparked = [worker(500, false), worker(0, true)];
+        assert_eq!(check(&unparked, 990), Some(true));
         let parked = [worker(500, true), worker(0, true)];
         assert_eq!(check(&parked, 990), Some(false));
     }
 
     #[test]
-    fn too_short_a_time_says_nothing() {
+    fn short_times_are_not_compared() {
         let workers = [worker(0, true)];
-        let mut balance = Balance::new(SECOND, &workers, sampled(0, 0));
-        assert!(balance.check(2 * SECOND, &workers, sampled(100, 100)).is_none());
+        let mut check = BusyTimeCheck::new(SECOND, &workers, sampled(0, 0));
+        assert!(check.check(0, 2 * SECOND, &workers, sampled(100, 100)).is_none());
     }
 }
