@@ -79,6 +79,32 @@ fn a_spinning_thread_has_a_stack_and_goes_on() {
     }
 }
 
+/// Its polls are too short to be seen twice, and its worker never parks.
+#[test]
+fn a_saturated_worker_has_counters_and_a_stack_of_the_poll_at_that_moment() {
+    let fixture = Build::Release.start("saturated", &[]);
+    let mut process = fixture.open();
+    let digests: Vec<u64> = fixture.truth.tasks("digest").iter().map(|(id, _)| *id).collect();
+    // Its worker is recognized once it has been busy for some time, and a poll may end in the moment
+    // between reading the current task and stopping its thread.
+    let (worker, thread) = loop {
+        let inspection = process.inspect(&options()).expect("it runs");
+        let worker =
+            inspection.runtimes.iter().find_map(|runtime| runtime.workers.first().cloned());
+        let thread = inspection.threads.into_iter().find(|thread| thread.stopped.is_some());
+        if let (Some(worker), Some(thread)) = (worker, thread) {
+            break (worker, thread);
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(worker.tid, Some(thread.tid), "{thread:#?}");
+    assert!(worker.parks < 2 && !worker.is_parked, "{worker:?}");
+    assert!(thread.task.is_some_and(|task| digests.contains(&task)), "{thread:#?}");
+    let digest = thread.stack.iter().any(|frame| frame.function.contains("digest"));
+    assert!(digest, "{thread:#?}");
+    wait_until_it_runs(fixture.child.id(), thread.tid);
+}
+
 #[test]
 fn a_long_poll_that_never_blocks_has_a_stack() {
     let fixture = Build::Release.start("two", &[]);

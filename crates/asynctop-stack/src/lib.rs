@@ -62,12 +62,14 @@ mod loaded;
 mod modules;
 #[cfg(feature = "symbols")]
 mod names;
+mod origin;
 #[cfg(feature = "symbols")]
 mod symbolizer;
 mod unwind;
 
 pub use copy::{CopyError, Registers, StackCopy, copy_stack};
 pub use modules::{Module, Modules, UnwindTables};
+pub use origin::frame_kind;
 #[cfg(feature = "symbols")]
 pub use symbolizer::{Symbolizer, frames_of};
 pub use unwind::{Unwinder, Unwound};

@@ -13,7 +13,8 @@ use object::{Object, ReadCache};
 
 use crate::{
     modules::{Module, Modules},
-    names::{full_name, kind, short_name, short_path},
+    names::{full_name, short_name, short_path},
+    origin::frame_kind,
     unwind::Unwound,
 };
 
@@ -141,7 +142,7 @@ fn frame(found: Found, inlined: bool, current_dir: &str) -> Frame {
     let file = file.as_deref();
     Frame {
         name: short_name(&function, file).into(),
-        kind: kind(&function, file),
+        kind: frame_kind(&function, file),
         function: function.into(),
         path: file.map(|file| short_path(file, current_dir).into()),
         file: file.map(Into::into),

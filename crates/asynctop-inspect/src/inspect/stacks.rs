@@ -5,7 +5,7 @@
 use asynctop_stack::{Registers, StackCopy, Unwound};
 
 use crate::{
-    inspect::{Frame, ThreadInfo, blocks::CurrentWord, open::Process},
+    inspect::{Frame, ThreadInfo, open::Process},
     memory::MemoryExt,
     names::{
         lines::Lines,
@@ -33,6 +33,8 @@ pub(crate) struct Stack {
     pub missing: Option<String>,
     /// The stop of the thread, if it was stopped.
     pub stopped: Option<Stopped>,
+    /// The task that the thread polled when it was stopped.
+    pub task: Option<u64>,
     /// The system call that the thread is in.
     pub syscall: Option<u64>,
 }
@@ -44,6 +46,7 @@ struct CopiedStack {
     /// Whether the stack may be longer than the bytes.
     is_full: bool,
     stopped: Option<Stopped>,
+    task: Option<u64>,
     syscall: Option<u64>,
 }
 
@@ -51,24 +54,23 @@ struct CopiedStack {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
     Never,
-    /// While it polls this task.
+    /// While it polls this task, or any task.
     Polling {
-        task: u64,
+        task: Option<u64>,
     },
 }
 
 impl Process {
     /// Adds the stacks of threads that are blocked in the kernel, and with `stop` also those of
-    /// threads that run inside a poll.
+    /// threads that run inside a poll. The task of such a thread becomes the one to which the stack
+    /// belongs: a short poll has ended since the threads' tasks were read.
     pub(super) fn add_stacks(&mut self, maps: &Maps, stop: bool, threads: &mut [ThreadInfo]) {
+        let stop = if stop { Stop::Polling { task: None } } else { Stop::Never };
         for thread in threads {
-            let stop = match thread.task.filter(|_| stop) {
-                Some(task) => Stop::Polling { task },
-                None => Stop::Never,
-            };
             let stack = self.stack(maps, thread.tid, stop);
             (thread.stack, thread.no_stack) = (stack.frames, stack.missing);
             thread.stopped = stack.stopped;
+            thread.task = stack.task.or(thread.task);
         }
     }
 
@@ -97,6 +99,7 @@ impl Process {
             frames,
             missing: unwound.cut.map(|reason| format!("it is cut: {reason}")),
             stopped: copied.stopped,
+            task: copied.task,
             syscall: copied.syscall,
         }
     }
@@ -149,23 +152,27 @@ impl Process {
             if threads::activity(&self.identity, tid) == activity {
                 let registers = Registers::pointers(program_counter, stack_pointer);
                 let is_full = length == MAX_STACK;
-                return Ok(CopiedStack { registers, bytes, is_full, stopped: None, syscall });
+                let (stopped, task) = (None, None);
+                return Ok(CopiedStack { registers, bytes, is_full, stopped, task, syscall });
             }
         }
         Err(reason)
     }
 
-    /// Copies the stack of a running thread, which is stopped while it polls this task.
-    fn copy_running(&self, tid: u32, task: u64) -> Result<CopiedStack, NotStopped> {
-        let is_current =
-            |word: &&CurrentWord| word.tid == tid && self.identity.word(word.address) == Some(task);
-        let word = self.current_words.iter().find(is_current).ok_or(NotStopped::Changed)?;
-        let copied = stop::stop(&self.identity, tid, word.address, task)?;
+    /// Copies the stack of a running thread, which is stopped while it polls this task, or any task.
+    fn copy_running(&self, tid: u32, task: Option<u64>) -> Result<CopiedStack, NotStopped> {
+        let current = self.current_words.iter().filter(|word| word.tid == tid).find_map(|word| {
+            let polled = self.identity.word(word.address).filter(|&id| id != 0)?;
+            task.is_none_or(|task| task == polled).then_some((word.address, polled))
+        });
+        let (address, polled) = current.ok_or(NotStopped::Changed)?;
+        let copied = stop::stop(&self.identity, tid, address, polled)?;
         Ok(CopiedStack {
             registers: copied.registers,
             is_full: copied.bytes.len() == stop::MAX_STACK,
             bytes: copied.bytes,
             stopped: Some(copied.stopped),
+            task: Some(polled),
             syscall: None,
         })
     }

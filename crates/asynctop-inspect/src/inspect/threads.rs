@@ -102,8 +102,9 @@ impl Process {
             };
             let find = || worker::find(&self.identity, runtime.handle, uptime, are_threads);
             let Some(workers) = may_count.then(find).flatten() else {
-                let reason =
-                    "no counters of a known layout were found (Tokio keeps them since 1.45)";
+                let reason = "no counters of a known layout were found (Tokio keeps them since 1.45; \
+                              those of a worker that has never parked are recognized once it has \
+                              been busy for 100 ms)";
                 runtime.no_workers = Some(reason.into());
                 checks.push(Check::failed(&format!("workers of runtime {index}"), reason));
                 continue;

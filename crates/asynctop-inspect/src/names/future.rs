@@ -201,8 +201,8 @@ impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
         locations.sort();
         locations.dedup();
         // The program's own code calls that of its dependencies, rarely the other way round.
-        if locations.iter().any(|location| !location.is_dependency()) {
-            locations.retain(|location| !location.is_dependency());
+        if locations.iter().any(|location| location.is_own()) {
+            locations.retain(|location| location.is_own());
         }
         locations
     }

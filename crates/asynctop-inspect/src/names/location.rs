@@ -1,5 +1,8 @@
 //! `core::panic::Location` in memory: file, line, column.
 
+use asynctop_snapshot::{FrameKind, text::short_source_path};
+use asynctop_stack::frame_kind;
+
 use crate::{
     memory::{Memory, MemoryExt},
     names::text::sanitize,
@@ -36,37 +39,15 @@ impl CodeLocation {
         is_path.then(|| CodeLocation { file: sanitize(text), line, column })
     }
 
-    /// Whether the path is one of a dependency, the standard library or a library in C.
-    pub fn is_dependency(&self) -> bool {
-        let is_rust = self.file.ends_with(".rs");
-        !is_rust
-            || [
-                "/registry/src/",
-                "/rustc/",
-                "/git/checkouts/",
-                "library/core/",
-                "library/std/",
-                "library/alloc/",
-            ]
-            .iter()
-            .any(|part| self.file.contains(part))
+    /// Whether it is in the program's own code, as far as the path shows.
+    pub fn is_own(&self) -> bool {
+        frame_kind("", Some(&self.file)) == FrameKind::User
     }
 
-    /// The path from the crate's folder: `tokio-1.54.1/src/x.rs`, `src/main.rs`.
+    /// The path from the folder of the crate on: `tokio-1.54.1/src/x.rs`, `server/src/main.rs`. A
+    /// relative path is unchanged.
     pub fn short_file(&self) -> &str {
-        let file = self.file.as_str();
-        if let Some((_, rest)) = file.rsplit_once("/registry/src/") {
-            return rest.split_once('/').map_or(rest, |(_, rest)| rest);
-        }
-        if let Some((_, rest)) =
-            file.split_once("/library/").filter(|_| file.starts_with("/rustc/"))
-        {
-            return rest;
-        }
-        match file.rfind("/src/") {
-            Some(index) => &file[index + 1..],
-            None => file,
-        }
+        short_source_path(&self.file)
     }
 }
 
@@ -89,7 +70,7 @@ mod tests {
         image.set_word(0x2008, path.len() as u64);
         image.set_word(0x2010, 9 << 32 | 27);
         let location = CodeLocation::read(&image, 0x2000).expect("a location");
-        assert_eq!(location.to_string(), "src/conn.rs:27");
+        assert_eq!(location.to_string(), "server/src/conn.rs:27");
         assert_eq!(location.column, 9);
         assert_eq!(CodeLocation::read(&image, 0x2008), None);
         assert_eq!(CodeLocation::read(&image, 0x3000), None);
@@ -106,7 +87,8 @@ mod tests {
             ),
             ("/rustc/abc/library/core/src/ops/function.rs", "core/src/ops/function.rs"),
             ("src/main.rs", "src/main.rs"),
-            ("/home/a/app/src/bin/server.rs", "src/bin/server.rs"),
+            ("/home/a/app/src/bin/server.rs", "app/src/bin/server.rs"),
+            ("crates/net/src/conn.rs", "crates/net/src/conn.rs"),
             ("healthy.rs", "healthy.rs"),
         ];
         for (file, short) in cases {

@@ -117,7 +117,7 @@ fn write_activities(
             None => {}
         }
         let mut locations = thread.stack.iter().filter_map(|frame| frame.location.as_ref());
-        if let Some(location) = locations.find(|location| !location.is_dependency()) {
+        if let Some(location) = locations.find(|location| location.is_own()) {
             text.push_str(&format!(", at {location}"));
         }
         *counts.entry(text).or_default() += 1;

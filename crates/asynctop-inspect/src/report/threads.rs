@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use asynctop_snapshot::FrameKind;
+use asynctop_stack::frame_kind;
+
 use super::{TextOptions, count, task_name};
 use crate::{Frame, Inspection, RuntimeInfo, TaskInfo, ThreadInfo, names::shorten::short_function};
 
@@ -33,8 +36,10 @@ pub(super) fn write_thread(
         )?;
     }
     if let Some(id) = thread.task {
-        let name = polled_task(thread, inspection).map(task_name).unwrap_or_default();
-        write!(out, "; polls task {id} {name}")?;
+        write!(out, "; polls task {id}")?;
+        if let Some(task) = polled_task(thread, inspection) {
+            write!(out, " {}", task_name(task))?;
+        }
     }
     writeln!(out)?;
     // All parked workers have the same stack, which shows only that they are parked.
@@ -61,7 +66,12 @@ pub(super) fn polled_task<'a>(
     inspection: &'a Inspection,
 ) -> Option<&'a TaskInfo> {
     let id = thread.task?;
-    inspection.tasks.iter().find(|task| task.id == id && task.tid == Some(thread.tid))
+    // The task was not yet running when it was listed, if the thread was stopped in a later poll.
+    let is_polled = |task: &&TaskInfo| match task.tid {
+        Some(tid) => tid == thread.tid,
+        None => task.runtime == thread.runtime,
+    };
+    inspection.tasks.iter().filter(|task| task.id == id).find(is_polled)
 }
 
 pub(super) fn activity(thread: &ThreadInfo) -> String {
@@ -106,16 +116,8 @@ pub(super) fn write_stack(
 
 /// Whether a function belongs to the program itself, according to its file or its name.
 fn is_own(frame: &Frame) -> bool {
-    /// Without line tables, functions of other dependencies count as the program's own.
-    const DEPENDENCIES: [&str; 8] =
-        ["alloc", "core", "mio", "parking_lot", "parking_lot_core", "std", "tokio", "__rustc"];
-    match &frame.location {
-        Some(location) => !location.is_dependency(),
-        None => {
-            let name = frame.function.trim_start_matches(['<', '&', ' ']);
-            name.split_once("::").is_some_and(|(root, _)| !DEPENDENCIES.contains(&root))
-        }
-    }
+    let file = frame.location.as_ref().map(|location| location.file.as_str());
+    frame_kind(&frame.function, file) == FrameKind::User
 }
 
 fn write_hidden(frames: usize, out: &mut dyn Write) -> io::Result<()> {

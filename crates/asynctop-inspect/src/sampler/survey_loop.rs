@@ -277,7 +277,7 @@ impl SurveyLoop {
             None => return false,
         };
         let stop = match self.stop_running && is_certain {
-            true => Stop::Polling { task },
+            true => Stop::Polling { task: Some(task) },
             false => Stop::Never,
         };
         let stack = self.process.stack_of(tid, stop);

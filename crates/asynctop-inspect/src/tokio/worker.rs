@@ -2,7 +2,7 @@
 //!
 //! A multi-thread runtime has a boxed slice of them, a current-thread runtime has them inline. They
 //! are accepted only if they are consistent: the parks and unparks of a worker together are twice
-//! its parks, or one more while it is parked, and each worker has its own thread.
+//! its parks, or one less while it is parked, and each worker has its own thread.
 
 use crate::{
     memory::{Memory, MemoryExt},
@@ -10,6 +10,8 @@ use crate::{
 };
 
 const MAX_WORKERS: u64 = 4096;
+/// Busy time that cannot be mistaken for a small number of something else.
+const MIN_BUSY_NS: u64 = 100_000_000;
 
 /// The counters of one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +96,9 @@ impl Layout {
 /// The workers of the runtime whose handle is at `handle`, in a process that was started
 /// `uptime_ns` ago.
 ///
-/// Counters of workers that have hardly parked could match by chance, so their ids must be those of
-/// threads: `are_threads` decides that.
+/// The counters of workers that have hardly parked could match by chance. Those of a single worker are
+/// accepted if it has been busy for [`MIN_BUSY_NS`], as in a saturated runtime, those of several if
+/// their thread ids belong to threads: `are_threads` decides that.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
@@ -103,10 +106,18 @@ pub fn find(
     are_threads: impl Fn(&[u64]) -> bool,
 ) -> Option<Workers> {
     let words = memory.words(handle, HANDLE_LENGTH / 8);
-    let are_valid = |workers: &Vec<RawWorker>| {
+    // Other words in the handle may point to its inline counters, as a slice would.
+    let near = handle..handle.saturating_add(HANDLE_LENGTH as u64);
+    let are_valid = |workers: &[RawWorker], is_inline: bool| {
         let mut ids: Vec<u64> = workers.iter().map(|worker| worker.thread_id).collect();
-        let have_parked = workers.iter().any(|worker| worker.parks > 1);
-        if !have_parked && (ids.len() < 2 || !are_threads(&ids)) {
+        let is_distinctive = match workers {
+            _ if workers.iter().any(|worker| worker.parks > 1) => true,
+            [worker] => {
+                worker.busy_ns >= MIN_BUSY_NS && (is_inline || !near.contains(&worker.busy_address))
+            }
+            _ => are_threads(&ids),
+        };
+        if !is_distinctive {
             return false;
         }
         ids.sort_unstable();
@@ -117,7 +128,7 @@ pub fn find(
         LAYOUTS.iter().find_map(|layout| {
             let slices = words.windows(2).map(|pair| (pair[0], pair[1]));
             let mut workers = slices.filter_map(|slice| layout.decode_slice(memory, slice));
-            workers.find(&are_valid)
+            workers.find(|workers| are_valid(workers, false))
         })
     };
     let inline = || {
@@ -126,7 +137,8 @@ pub fn find(
             let mut starts = (16..words.len()).step_by(16);
             starts.find_map(|start| {
                 let address = handle.wrapping_add(start as u64 * 8);
-                Some(vec![layout.decode(address, &words[start..])?]).filter(&are_valid)
+                let workers = vec![layout.decode(address, &words[start..])?];
+                are_valid(&workers, true).then_some(workers)
             })
         })
     };
