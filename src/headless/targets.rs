@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{HeadlessError, plan::UNLIMITED_RUN_BASELINE, run::Run};
 use crate::{
     gate::FailOn,
-    snapshot::{Connection, Target},
+    snapshot::{Connection, Retry, Target},
 };
 
 impl Run<'_> {
@@ -30,7 +30,7 @@ impl Run<'_> {
     /// Whether all targets have ended, and none of them can come back.
     pub(super) fn have_all_ended(&self) -> bool {
         let has_ended = |target: &Target| {
-            matches!(target.connection, Connection::Lost { retry_in_ns: None, .. })
+            matches!(target.connection, Connection::Lost { retry: Retry::Never, .. })
         };
         self.model.targets().iter().all(|model| has_ended(model.target()))
     }
@@ -52,7 +52,7 @@ impl Run<'_> {
     pub(super) fn unanswered(&self) -> Option<String> {
         let describe = |target: &Target| match &target.connection {
             Connection::Lost { reason, .. } => format!("{}: {reason}", target.description.name),
-            _ => format!("{}: no answer yet", target.description.name),
+            _ => format!("{}: no answer yet, {}", target.description.name, target.status()),
         };
         let targets = self.model.remote_targets().filter(|target| target.epoch == 0);
         let targets: Vec<_> = targets.map(describe).collect();

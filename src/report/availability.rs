@@ -38,7 +38,9 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
 
 /// The path of a field → its accuracy, for fields that are neither exact nor unavailable.
 pub(super) fn accuracy(target: &Target) -> BTreeMap<&'static str, String> {
-    let is_used = |field: &FieldId| is_in_reports(*field) || *field == FieldId::LongPolls;
+    let is_used = |field: &FieldId| {
+        is_in_reports(*field) || matches!(field, FieldId::LongPolls | FieldId::Resources)
+    };
     let fields = FieldId::ALL.into_iter().filter(is_used);
     // The impact table is made from the long polls.
     let path = |field: FieldId| {

@@ -66,6 +66,8 @@ fn headless_run_prints_a_report() {
     assert!(json["unavailable"]["runtime.injection_queue"].is_string());
     assert!(json["workers"].is_null() && json["unavailable"]["workers"].is_string());
     assert_eq!(json["connection"], "connected");
+    let limits = json["accuracy"]["resources"].as_str().unwrap();
+    assert!(limits.contains("a JoinHandle are not reported"), "{limits}");
 }
 
 #[test]

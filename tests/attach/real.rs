@@ -69,6 +69,18 @@ fn target() {
                 });
             }
         });
+        named("mixer", async {
+            loop {
+                // The long poll is one of hundreds in the same update.
+                for n in 0..400 {
+                    if n == 200 {
+                        thread::sleep(Duration::from_millis(150));
+                    }
+                    tokio::task::yield_now().await;
+                }
+                sleep(Duration::from_millis(800)).await;
+            }
+        });
         for n in 1..=5 {
             named(&format!("sleeper-{n}"), async {
                 loop {
@@ -161,6 +173,7 @@ fn real_target_has_its_tasks_findings_and_locks_and_a_restarted_one_is_a_new_epo
         blocks && is_blocked_by(m, "blocker")
     });
     watch.wait_for("finding about requests that block and end", |_, m| is_blocked_by(m, "request"));
+    watch.wait_for("a long poll among hundreds", |_, m| is_blocked_by(m, "mixer"));
     watch.wait_for("lock with its holder and its waiter", |s, _| {
         let Some(resources) = &s.resources else { return false };
         let holder = key(s, "lock-holder");

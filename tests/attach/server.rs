@@ -1,12 +1,15 @@
 //! A server of the tokio-console protocol that sends the updates of a test.
 
 use std::{
-    path::PathBuf,
+    convert::Infallible,
+    future::{Ready, ready},
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
+    task::{Context, Poll},
 };
 
 use console_api::{
@@ -19,11 +22,13 @@ use console_api::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use tokio::{
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     runtime::{Builder, Runtime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{
+    Request, Response, Status, body::Body, codegen::http, server::NamedService, transport::Server,
+};
 
 type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type ResponseSender<T> = UnboundedSender<Result<T, Status>>;
@@ -73,14 +78,7 @@ impl ConsoleServer {
         let first = Mutex::new(vec![first]);
         let state = Arc::new(ServerState { behavior, first, ..ServerState::default() });
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = {
-            let _context = runtime.enter();
-            UnixListener::bind(&path).unwrap()
-        };
-        let connections = stream::unfold(listener, |listener| async {
-            let connection = listener.accept().await.map(|(connection, _)| connection);
-            Some((connection, listener))
-        });
+        let connections = listen(&runtime, &path);
         let service = InstrumentServer::new(Service(Arc::clone(&state)))
             .max_encoding_message_size(usize::MAX);
         let server = Server::builder().add_service(service);
@@ -111,6 +109,70 @@ impl ConsoleServer {
     /// The IDs of the tasks whose details were requested.
     pub fn requested_details(&self) -> Vec<u64> {
         self.state.requested_details.lock().unwrap().clone()
+    }
+}
+
+/// The connections to a socket.
+fn listen(
+    runtime: &Runtime,
+    path: &Path,
+) -> impl Stream<Item = std::io::Result<UnixStream>> + Send + use<> {
+    let _context = runtime.enter();
+    stream::unfold(UnixListener::bind(path).unwrap(), |listener| async {
+        let connection = listener.accept().await.map(|(connection, _)| connection);
+        Some((connection, listener))
+    })
+}
+
+/// A server that answers every request with HTTP status 502, as a proxy without its upstream.
+pub struct ProxyServer {
+    path: PathBuf,
+    runtime: Option<Runtime>,
+}
+
+#[derive(Clone)]
+struct BadGateway;
+
+impl NamedService for BadGateway {
+    const NAME: &'static str = "rs.tokio.console.instrument.Instrument";
+}
+
+impl tonic::codegen::Service<http::Request<Body>> for BadGateway {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+        ready(Ok(http::Response::builder().status(502).body(Body::empty()).unwrap()))
+    }
+}
+
+impl ProxyServer {
+    pub fn start() -> ProxyServer {
+        let path = socket_path();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let connections = listen(&runtime, &path);
+        let server = Server::builder().add_service(BadGateway);
+        runtime.spawn(server.serve_with_incoming(connections));
+        ProxyServer { path, runtime: Some(runtime) }
+    }
+
+    /// The address as a command-line argument.
+    pub fn address(&self) -> String {
+        format!("unix:{}", self.path.display())
+    }
+}
+
+impl Drop for ProxyServer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

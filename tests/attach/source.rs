@@ -17,7 +17,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 use super::{
     empty_update,
-    server::{Behavior, ConsoleServer, socket_path},
+    server::{Behavior, ConsoleServer, ProxyServer, socket_path},
     support::TIMEOUT,
     update,
 };
@@ -206,6 +206,16 @@ fn details_are_requested_by_the_id_of_the_target() {
     let (subject, details) = &snapshot.distributions[0];
     assert_eq!((subject, details.poll_times.count()), (&DistributionKey::Task(key), 50));
     assert_eq!(target.requested_details(), [4_711]);
+}
+
+#[test]
+fn answer_of_a_proxy_is_described() {
+    let proxy = ProxyServer::start();
+    let source = connect(proxy.address().parse().unwrap());
+    let mut watch = Watch { source, subscription: Subscription::default() };
+    let lost = watch.wait_for("refusal", is_lost);
+    let Connection::Lost { reason, .. } = &lost.connection else { panic!("not lost") };
+    assert!(reason.ends_with("it answers with HTTP status 502"), "{reason}");
 }
 
 #[test]

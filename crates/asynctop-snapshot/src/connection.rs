@@ -10,8 +10,11 @@ use crate::text::duration;
 pub enum Connection {
     /// The target is a runtime in this process.
     InProcess,
-    /// Connecting for the first time.
-    Connecting,
+    /// Connecting for the first time: no update has been received, and no attempt has failed.
+    Connecting {
+        /// When the attempt began, on the target's clock.
+        since_ns: u64,
+    },
     /// Connected, with updates arriving on time.
     Connected,
     /// Connected, but an update is overdue.
@@ -23,12 +26,23 @@ pub enum Connection {
     Lost {
         /// When the connection ended, on the target's clock; `None` if there never was one.
         since_ns: Option<u64>,
-        /// The reason.
+        /// The reason why the most recent attempt, or the connection, has failed.
         reason: Arc<str>,
-        /// The time until the next attempt, in nanoseconds; 0 during an attempt. `None` after the
-        /// last attempt.
-        retry_in_ns: Option<u64>,
+        /// The next attempt.
+        retry: Retry,
     },
+}
+
+/// The next attempt to connect to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Retry {
+    /// There is none: the target has ended.
+    Never,
+    /// It begins after this time, in nanoseconds.
+    In(u64),
+    /// It began at this time, on the target's clock, and has not succeeded yet.
+    Since(u64),
 }
 
 impl Connection {
@@ -36,7 +50,7 @@ impl Connection {
     pub fn as_str(&self) -> &'static str {
         match self {
             Connection::InProcess => "in-process",
-            Connection::Connecting => "connecting",
+            Connection::Connecting { .. } => "connecting",
             Connection::Connected => "connected",
             Connection::Stale { .. } => "stale",
             Connection::Lost { .. } => "lost",
@@ -58,21 +72,21 @@ impl Connection {
         let ago = |since_ns: &u64| duration(now_ns.saturating_sub(*since_ns));
         match self {
             Connection::InProcess => "in this process".to_owned(),
-            Connection::Connecting => "connecting".to_owned(),
+            Connection::Connecting { since_ns } => format!("connecting for {}", ago(since_ns)),
             Connection::Connected if epoch > 1 => {
                 format!("connected to process {epoch}, restarted")
             }
             Connection::Connected => "connected".to_owned(),
             Connection::Stale { since_ns } => format!("stale, last update {} ago", ago(since_ns)),
-            Connection::Lost { since_ns, reason, retry_in_ns } => {
+            Connection::Lost { since_ns, reason, retry } => {
                 let since = match since_ns {
                     Some(since_ns) => format!("disconnected for {}", ago(since_ns)),
                     None => "not connected".to_owned(),
                 };
-                let retry = match retry_in_ns {
-                    None => String::new(),
-                    Some(0) => "; reconnecting".to_owned(),
-                    Some(nanos) => format!("; next attempt in {}", duration(*nanos)),
+                let retry = match retry {
+                    Retry::Never => String::new(),
+                    Retry::In(nanos) => format!("; next attempt in {}", duration(*nanos)),
+                    Retry::Since(since_ns) => format!("; trying again for {}", ago(since_ns)),
                 };
                 format!("{since}: {reason}{retry}")
             }

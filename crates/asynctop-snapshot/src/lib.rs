@@ -42,7 +42,7 @@ use std::sync::Arc;
 pub use await_point::{AwaitPoint, AwaitState};
 pub use cause::{CallKind, Cause, SystemCall};
 pub use command::{Answer, Command, LabCommand, Outcome};
-pub use connection::Connection;
+pub use connection::{Connection, Retry};
 pub use console::ConsoleStats;
 pub use cpu_times::{MachineTimes, ThreadTimes};
 pub use description::{Accuracy, Description};

@@ -33,7 +33,8 @@ use crate::{
         Viewport, keymap::Binding,
     },
     model::{Field, ResourceRow},
-    snapshot::{FieldId, Target},
+    snapshot::{Accuracy, FieldId, Target},
+    text::wrap,
 };
 
 /// From this width on, the selected resource is shown to the right.
@@ -125,10 +126,13 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if app.row_count() == 0 {
         let text = match app.filter.is_empty() {
-            true => "no resources: the program has no timer, lock, channel or semaphore of Tokio's",
-            false => "no resource matches the filter; Esc clears it",
+            true => format!("no resource is reported{}", limits(app)),
+            false => "no resource matches the filter; Esc clears it".to_owned(),
         };
-        canvas.put(area.x + 1, area.y, area.width.saturating_sub(1), text, theme.dim());
+        let lines = wrap(&text, usize::from(area.width.saturating_sub(2)));
+        for (y, line) in (area.y..area.bottom()).zip(lines) {
+            canvas.put(area.x + 1, y, area.width.saturating_sub(1), &line, theme.dim());
+        }
         return;
     }
     let plan = Plan::new(app, area);
@@ -155,6 +159,14 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let title = app.resource(*key).map(|(_, it)| format!("{} {}", it.type_name, it.id));
         let lines = detail::lines(app, theme, *key);
         preview::draw_titled(canvas, plan.preview, &title.unwrap_or_default(), &lines);
+    }
+}
+
+/// The resources that the selected target does not report, after a colon, or nothing.
+fn limits(app: &App) -> String {
+    match app.selected().map(|model| model.target().description.accuracy(FieldId::Resources)) {
+        Some(Accuracy::LowerBound { reason }) => format!(": {reason}"),
+        _ => String::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::{Details, resources};
 use crate::{
     screens::widgets::{canvas::Spans, stack},
-    snapshot::{Answer, FieldId, LongPoll, Outcome, PollKind, State},
+    snapshot::{Accuracy, Answer, FieldId, LongPoll, Outcome, PollKind, State},
     text::{duration, wrap},
 };
 
@@ -66,7 +66,13 @@ fn waits(details: &Details<'_>, room: usize) -> Vec<Spans> {
     let description = details.description();
     let resources = target.resources.as_deref();
     if let Ok(Some(resources)) = description.get(FieldId::Resources, resources) {
-        return resources::detail::waits_of(theme, target, resources, task.key);
+        let waits = resources::detail::waits_of(theme, target, resources, task.key);
+        return match description.accuracy(FieldId::Resources) {
+            Accuracy::LowerBound { reason } if waits.is_empty() && task.state == State::Idle => {
+                paragraph(&format!("– await point unknown: {reason}"), room, theme.dim())
+            }
+            _ => waits,
+        };
     }
     let is_in_poll = matches!(task.state, State::Polling | State::Dropping);
     let request = app.await_request(key);

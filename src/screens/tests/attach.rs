@@ -6,7 +6,7 @@ use crate::{
     fixture::{S, Stage},
     model::testing::{resource, snapshot, task},
     snapshot::{
-        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Snapshot, State, Target,
+        AsyncOpStats, Connection, Losses, ResourceStats, Resources, Retry, Snapshot, State, Target,
         TargetId, TaskMeta, TaskStats,
     },
     source::attach::describe,
@@ -51,7 +51,7 @@ fn stage(targets: impl IntoIterator<Item = Target>) -> Stage {
 #[test]
 fn several_targets_share_a_table_and_show_their_connections() {
     let reason = "Connection refused".into();
-    let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry_in_ns: Some(S) };
+    let lost = Connection::Lost { since_ns: Some(NOW - 3 * S), reason, retry: Retry::In(S) };
     let mut restarted = target("jobs:6669", 3, Connection::Connected);
     restarted.epoch = 2;
     restarted.losses = Losses { dropped_events: 12, behind: true, ..Losses::default() };
@@ -73,7 +73,8 @@ fn several_targets_share_a_table_and_show_their_connections() {
 
 #[test]
 fn screen_without_an_answer_shows_instructions() {
-    let mut silent = Target { epoch: 0, ..target("app:6669", 0, Connection::Connecting) };
+    let connecting = Connection::Connecting { since_ns: NOW - 2 * S };
+    let mut silent = Target { epoch: 0, ..target("app:6669", 0, connecting) };
     silent.tasks.clear();
     silent.runtime.measured_tasks = 0;
     let mut stage = stage([silent]);

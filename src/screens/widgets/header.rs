@@ -159,7 +159,7 @@ fn connections(app: &App, theme: Theme) -> Option<(String, Style)> {
         (all, live) if live == all.len() => Some((format!("{live} connected"), theme.good())),
         ([one], _) => {
             let text = match one.connection {
-                Connection::Connecting => "connecting",
+                Connection::Connecting { .. } => "connecting",
                 Connection::Stale { .. } => "STALE",
                 _ if one.epoch == 0 => "not connected",
                 _ => "DISCONNECTED",

@@ -68,7 +68,7 @@ fn trouble(target: &Target) -> u8 {
     match target.connection {
         Connection::Lost { .. } => 0,
         Connection::Stale { .. } => 1,
-        Connection::Connecting => 2,
+        Connection::Connecting { .. } => 2,
         Connection::Connected if !target.losses.descriptions().is_empty() => 3,
         Connection::Connected | Connection::InProcess => 4,
     }
@@ -96,7 +96,7 @@ fn line(theme: Theme, target: &Target) -> Spans {
 /// The state of the connection, and the number of tasks.
 fn head(theme: Theme, target: &Target) -> Spans {
     let (sign, style) = match &target.connection {
-        Connection::Connecting => (theme.glyph("○", "o"), theme.dim()),
+        Connection::Connecting { .. } => (theme.glyph("○", "o"), theme.dim()),
         Connection::Connected | Connection::InProcess => (theme.glyph("●", "*"), theme.good()),
         Connection::Stale { .. } => (theme.glyph("▲", "!"), theme.warning()),
         Connection::Lost { .. } => (theme.glyph("×", "x"), theme.critical()),

@@ -3,16 +3,13 @@
 //! It never sends `Pause`, which stops the updates for all clients, even after it disconnects.
 
 use std::{
+    collections::HashMap,
     future::pending,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use console_api::{
-    Id,
-    instrument::{State, StateRequest, TaskDetailsRequest, Temporality},
-    tasks::{TaskDetails, task_details::PollTimesHistogram},
-};
+use console_api::instrument::{State, StateRequest, Temporality};
 use prost::Message;
 use tokio::{sync::watch, time};
 use tonic::{
@@ -22,7 +19,9 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{codec::RawCodec, connection::ConnectionState, histogram, limits, state::Program};
+use super::{
+    codec::RawCodec, connection::ConnectionState, details::DetailStreams, limits, state::Program,
+};
 use crate::{lock::lock, snapshot::Distributions};
 
 /// Timeout for a connection, and for the response to a request.
@@ -31,7 +30,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 const UPDATES: &str = "/rs.tokio.console.instrument.Instrument/WatchUpdates";
-const DETAILS: &str = "/rs.tokio.console.instrument.Instrument/WatchTaskDetails";
 const STATE: &str = "/rs.tokio.console.instrument.Instrument/WatchState";
 
 /// The state that the client writes and the source reads. The lock is held no longer than it takes
@@ -50,8 +48,8 @@ type Listener = Box<dyn Fn() + Send + Sync>;
 pub(super) struct ClientState {
     pub program: Program,
     pub connection: ConnectionState,
-    /// The latest details, with the task's id in the protocol.
-    pub details: Option<(u64, Distributions)>,
+    /// The latest details of the tasks for which they are received, by id in the protocol.
+    pub details: HashMap<u64, Distributions>,
 }
 
 /// Nanoseconds since 1970 by the system clock at the start, then monotonic.
@@ -76,7 +74,8 @@ impl Clock {
 
 impl Client {
     pub(super) fn new(program: Program, clock: Clock) -> Self {
-        let state = ClientState { program, connection: ConnectionState::default(), details: None };
+        let (connection, details) = (ConnectionState::new(clock.now()), HashMap::new());
+        let state = ClientState { program, connection, details };
         let (requested_details, _) = watch::channel(None);
         Client { state: Mutex::new(state), requested_details, listener: OnceLock::new(), clock }
     }
@@ -91,7 +90,7 @@ impl Client {
     }
 
     /// Changes the state and calls the listener.
-    fn change<T>(&self, change: impl FnOnce(&mut ClientState, i64) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut ClientState, i64) -> T) -> T {
         let now = self.clock.now();
         let result = change(&mut self.lock(), now);
         self.notify();
@@ -130,17 +129,21 @@ pub(super) async fn run(client: Arc<Client>, endpoint: Endpoint) {
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(8 << 20);
     loop {
+        client.change(|state, now| state.connection.attempt(now));
         let reason = match time::timeout(TIMEOUT, endpoint.connect()).await {
             Ok(Ok(channel)) => receive(&client, channel).await,
             Ok(Err(error)) => root_cause(&error),
             Err(_) => "it does not accept the connection".to_owned(),
         };
-        let pause = client.change(|state, now| state.connection.lost(now, &reason));
+        let pause = client.change(|state, now| state.connection.failed(now, &reason));
         time::sleep(pause).await;
     }
 }
 
 const WRONG_PROTOCOL: &str = "the server does not use the tokio-console protocol";
+
+/// Part of tonic's message for a response that is not one of gRPC.
+const HTTP_STATUS: &str = "mapped from HTTP status code";
 
 /// Parts of the messages that hyper and h2 report for bytes that are not an HTTP/2 response.
 const NOT_HTTP2: [&str; 5] =
@@ -166,7 +169,7 @@ fn truncate(text: &str) -> String {
 }
 
 /// Receives updates until the connection ends. Returns the reason.
-async fn receive(client: &Client, channel: Channel) -> String {
+async fn receive(client: &Arc<Client>, channel: Channel) -> String {
     let request = RawCodec::request(&());
     let updates = open_stream(&channel, UPDATES, request, limits::UPDATE_BYTES).await;
     let mut updates = match updates {
@@ -176,20 +179,20 @@ async fn receive(client: &Client, channel: Channel) -> String {
         }
         Err(status) => return describe(&status),
     };
-    client.change(|state, now| {
-        state.program.connected();
-        state.connection.connected(now);
-    });
+    client.lock().program.connected();
     let state = RawCodec::request(&StateRequest {});
     // console-subscriber before 0.5 does not implement it.
     let mut states = open_stream(&channel, STATE, state, limits::DETAILS_BYTES).await.ok();
     let mut requested = client.requested_details.subscribe();
     requested.mark_changed();
-    let mut details = None;
+    let mut details = DetailStreams::new(client, &channel);
     loop {
         tokio::select! {
             update = updates.message() => match update {
-                Ok(Some(update)) => client.apply(&update),
+                Ok(Some(update)) => {
+                    client.apply(&update);
+                    details.request_needed();
+                }
                 Ok(None) => return "it has closed the connection".to_owned(),
                 Err(status) => {
                     if status.code() == Code::OutOfRange {
@@ -198,17 +201,7 @@ async fn receive(client: &Client, channel: Channel) -> String {
                     return describe(&status);
                 }
             },
-            _ = requested.changed() => {
-                let id = *requested.borrow_and_update();
-                details = match id {
-                    Some(id) => watch_details(&channel, id).await,
-                    None => None,
-                };
-            }
-            message = next(&mut details) => match message {
-                Some(message) => client.change(|state, _| apply_details(state, &message)),
-                None => details = None,
-            },
+            _ = requested.changed() => details.request_needed(),
             message = next(&mut states) => match message {
                 Some(message) => {
                     let state = State::decode(&message[..]).unwrap_or_default();
@@ -232,13 +225,8 @@ async fn next(stream: &mut Option<Streaming<Vec<u8>>>) -> Option<Vec<u8>> {
     }
 }
 
-async fn watch_details(channel: &Channel, id: u64) -> Option<Streaming<Vec<u8>>> {
-    let request = RawCodec::request(&TaskDetailsRequest { id: Some(Id { id }) });
-    open_stream(channel, DETAILS, request, limits::DETAILS_BYTES).await.ok()
-}
-
 /// Requests a stream of messages of at most `max_bytes` each.
-async fn open_stream(
+pub(super) async fn open_stream(
     channel: &Channel,
     path: &'static str,
     request: Vec<u8>,
@@ -260,6 +248,11 @@ fn describe(status: &Status) -> String {
         Code::OutOfRange => {
             format!("an update is larger than {}MiB", limits::UPDATE_BYTES >> 20)
         }
+        // A proxy, or another server. Its status is the only part that tonic keeps.
+        _ if status.message().contains(HTTP_STATUS) => {
+            let code = status.message().rsplit(' ').next().unwrap_or_default();
+            format!("{WRONG_PROTOCOL}: it answers with HTTP status {}", truncate(code))
+        }
         Code::Unavailable | Code::DeadlineExceeded if !status.message().is_empty() => {
             truncate(status.message())
         }
@@ -268,17 +261,4 @@ fn describe(status: &Status) -> String {
             None => truncate(&format!("{}: {}", status.code(), status.message())),
         },
     }
-}
-
-fn apply_details(state: &mut ClientState, message: &[u8]) {
-    let Ok(details) = TaskDetails::decode(message) else { return };
-    let Some(id) = details.task_id.map(|id| id.id) else { return };
-    let poll_times = match &details.poll_times_histogram {
-        Some(PollTimesHistogram::Histogram(encoded)) => histogram::decode(encoded),
-        Some(PollTimesHistogram::LegacyHistogram(raw)) => histogram::decode_legacy(raw),
-        None => None,
-    };
-    let delays = details.scheduled_times_histogram.as_ref().and_then(histogram::decode);
-    let (poll_times, delays) = (poll_times.unwrap_or_default(), delays.unwrap_or_default());
-    state.details = Some((id, Distributions { poll_times, delays }));
 }

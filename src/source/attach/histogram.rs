@@ -5,7 +5,9 @@
 //! buckets. The buckets are decoded one by one, because the `hdrhistogram` crate allocates all
 //! the buckets that an untrusted header announces.
 
-use console_api::tasks::DurationHistogram;
+use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive};
+
+use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
 
 use crate::{
     Histogram,
@@ -22,7 +24,7 @@ const MAX_COUNT: u64 = 1 << 40;
 pub(super) fn decode(encoded: &DurationHistogram) -> Option<Histogram> {
     let mut counts = [0u64; BUCKETS];
     let mut longest = 0;
-    for_each_bucket(&encoded.raw_histogram, |nanos, count| {
+    for_each_bucket(&encoded.raw_histogram, |nanos, _, count| {
         let slot = &mut counts[bucket_of(nanos).min(BUCKETS - 1)];
         *slot = slot.saturating_add(count).min(MAX_COUNT);
         longest = longest.max(nanos);
@@ -39,13 +41,79 @@ pub(super) fn decode(encoded: &DurationHistogram) -> Option<Histogram> {
     Some(Histogram::from_counts(counts[..=last].iter().copied(), highest))
 }
 
-/// Decodes a histogram of an older console-subscriber, which has no outliers.
-pub(super) fn decode_legacy(raw: &[u8]) -> Option<Histogram> {
-    decode(&DurationHistogram { raw_histogram: raw.to_vec(), ..DurationHistogram::default() })
+/// The encoded histogram of the poll times of a task. That of an older console-subscriber has no
+/// outliers.
+pub(super) fn poll_times(details: &TaskDetails) -> Option<Cow<'_, DurationHistogram>> {
+    Some(match details.poll_times_histogram.as_ref()? {
+        PollTimesHistogram::Histogram(encoded) => Cow::Borrowed(encoded),
+        PollTimesHistogram::LegacyHistogram(raw) => Cow::Owned(DurationHistogram {
+            raw_histogram: raw.clone(),
+            ..DurationHistogram::default()
+        }),
+    })
 }
 
-/// Calls `visit` with the lower end and the count of each bucket that is not empty.
-fn for_each_bucket(bytes: &[u8], mut visit: impl FnMut(u64, u64)) -> Option<()> {
+/// The durations of at least a minimum in a histogram.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LongDurations {
+    /// The smallest duration of a bucket, and its largest one with the count.
+    buckets: BTreeMap<u64, (u64, u64)>,
+    /// Durations over the maximum of the histogram, and the longest one.
+    outliers: u64,
+    max_value: u64,
+    longest: u64,
+}
+
+impl LongDurations {
+    /// Decodes the durations of at least `min_ns`.
+    pub(super) fn decode(encoded: &DurationHistogram, min_ns: u64) -> Option<LongDurations> {
+        let mut buckets = BTreeMap::new();
+        for_each_bucket(&encoded.raw_histogram, |least, most, count| {
+            if least >= min_ns {
+                buckets.insert(least, (most, count.min(MAX_COUNT)));
+            }
+        })?;
+        let (outliers, max_value) = (encoded.high_outliers.min(MAX_COUNT), encoded.max_value);
+        // Outliers are counted in the bucket of the maximum, too.
+        if let Some((_, (_, count))) = buckets.range_mut(..=max_value).next_back() {
+            *count = count.saturating_sub(outliers);
+        }
+        let longest = encoded.highest_outlier.unwrap_or(0).max(max_value);
+        Some(LongDurations { buckets, outliers, max_value, longest })
+    }
+
+    /// The longest duration, as a lower bound; 0 if there is none.
+    pub(super) fn max(&self) -> u64 {
+        let longest = self.buckets.iter().rfind(|(_, (_, count))| *count > 0);
+        let longest = longest.map_or(0, |(least, _)| *least);
+        if self.outliers > 0 { self.longest } else { longest }
+    }
+
+    /// The durations that were added since `past`, each as the range that contains it, longest first
+    /// and at most `max`.
+    pub(super) fn since(&self, past: &LongDurations, max: usize) -> Vec<RangeInclusive<u64>> {
+        let mut new = Vec::new();
+        let mut outliers = self.outliers.saturating_sub(past.outliers);
+        if outliers > 0 && (self.longest > past.longest || past.outliers == 0) {
+            new.push(self.longest..=self.longest);
+            outliers -= 1;
+        }
+        let buckets = self.buckets.iter().rev().map(|(least, (most, count))| {
+            let before = past.buckets.get(least).map_or(0, |(_, count)| *count);
+            (*least..=*most, count.saturating_sub(before))
+        });
+        let outliers = (self.max_value..=self.longest, outliers);
+        for (range, count) in std::iter::once(outliers).chain(buckets) {
+            let left = max.saturating_sub(new.len());
+            new.extend(std::iter::repeat_n(range, usize::try_from(count).unwrap_or(max).min(left)));
+        }
+        new
+    }
+}
+
+/// Calls `visit` with the smallest and the largest value and the count of each bucket that is not
+/// empty.
+fn for_each_bucket(bytes: &[u8], mut visit: impl FnMut(u64, u64, u64)) -> Option<()> {
     let (header, mut counts) = bytes.split_at_checked(HEADER_BYTES)?;
     let word = |at: usize| header[at..at + 4].try_into().map(u32::from_be_bytes).ok();
     let long = |at: usize| header[at..at + 8].try_into().map(u64::from_be_bytes).ok();
@@ -60,8 +128,9 @@ fn for_each_bucket(bytes: &[u8], mut visit: impl FnMut(u64, u64)) -> Option<()> 
         match u64::try_from(count) {
             Ok(0) | Err(_) => index = index.checked_add(count.unsigned_abs().max(1))?,
             Ok(count) => {
-                visit(buckets.lower_end(index)?, count);
+                let least = buckets.lower_end(index)?;
                 index += 1;
+                visit(least, buckets.lower_end(index).map_or(u64::MAX, |next| next - 1), count);
             }
         }
     }
@@ -154,9 +223,32 @@ mod tests {
             encoded.raw_histogram.extend(&bytes);
             (encoded.high_outliers, encoded.highest_outlier, encoded.max_value) = (n, Some(n / 3), n / 7);
             let _ = decode(&encoded);
+            let _ = LongDurations::decode(&encoded, 1).map(|long| long.since(&LongDurations::default(), 9));
             let raw_histogram = bytes;
             let _ = decode(&DurationHistogram { raw_histogram, ..encoded });
         }
+    }
+
+    #[test]
+    fn long_durations_are_those_added_since_the_previous_histogram() {
+        const MS: u64 = 1_000_000;
+        let long =
+            |values: &[u64]| LongDurations::decode(&encode(values, S), 10 * MS).expect("fine");
+        let before = [1_000, 2 * MS, 30 * MS, 3 * S];
+        let after =
+            [&before[..], &[1_000, 9 * MS, 30 * MS, 150 * MS, 2 * S, 5 * S, 1_000]].concat();
+        let (past, now) = (long(&before), long(&after));
+        assert_eq!((past.max(), now.max()), (3 * S, 5 * S));
+        assert_eq!(now.since(&now, 9), []);
+        let new = now.since(&past, 9);
+        let expected = [5 * S, 2 * S, 150 * MS, 30 * MS];
+        assert_eq!(new.len(), expected.len(), "{new:?}");
+        for (range, value) in new.iter().zip(expected) {
+            assert!(range.contains(&value), "{range:?} for {value}");
+        }
+        let precise = &new[2];
+        assert!(precise.end() - precise.start() < 2 * MS, "{precise:?}");
+        assert_eq!(now.since(&past, 2), new[..2]);
     }
 
     #[test]

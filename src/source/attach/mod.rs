@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod codec;
 mod connection;
+mod details;
 mod envelope;
 mod histogram;
 pub mod limits;

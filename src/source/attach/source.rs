@@ -38,6 +38,11 @@ const NO_TASKS: &str = "connected, but the program has reported no task: its fil
 /// the pool starts one at once.
 const QUEUED_NS: u64 = 500_000_000;
 
+/// The waits that are not among the resources.
+const UNREPORTED_WAITS: &str = "console-subscriber reports waits for timers, locks, semaphores, \
+                                barriers, oneshot channels and space in bounded channels; those for \
+                                messages, I/O, a Notify or a JoinHandle are not reported";
+
 /// The reason why there are no workloads and no hog.
 const ONLY_IN_THE_LAB: &str = "only the lab has workloads and a hog";
 
@@ -67,6 +72,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
             Accuracy::lower_bound("only threads that run a closure are reported"),
         )
         .with(FieldId::BlockingQueue, Accuracy::Derived)
+        .with(FieldId::Resources, Accuracy::lower_bound(UNREPORTED_WAITS))
         .with_missing(
             FieldId::LiveWakers,
             "counted only for spawned tasks, from their first poll on",
@@ -74,7 +80,8 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
         .with(
             FieldId::MaxPoll,
             Accuracy::lower_bound(
-                "console-subscriber reports the last poll of each update and the sum of the others",
+                "console-subscriber reports the last poll of each update and the sum of the others, and the \
+                 histograms of some tasks",
             ),
         )
         .with(
@@ -206,8 +213,8 @@ impl Source for AttachSource {
         }
         sample.long_polls = self.long_polls.iter().cloned().collect();
         sample.long_polls.extend(self.latest.harmless_polls.iter().cloned());
-        if let (Some(key), Some((id, details))) = (task, details)
-            && program.protocol_id(key) == Some(*id)
+        if let Some(key) = task
+            && let Some(details) = program.protocol_id(key).and_then(|id| details.get(&id))
         {
             sample.distributions.push((DistributionKey::Task(key), details.clone()));
         }
@@ -221,8 +228,8 @@ impl Source for AttachSource {
 
 /// A sample of a program that connected at `now`, in ns of the local clock.
 pub fn sample_connected(program: &Program, now: i64) -> Target {
-    let mut connection = ConnectionState::default();
-    connection.connected(now);
+    let mut connection = ConnectionState::new(now);
+    connection.update_received(now);
     let resources = Some(program.all_resources().into());
     Target { resources, ..sample(program, &connection, now) }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     snapshot::{
-        self, Connection, Description, Losses, RuntimeStats, Subscription, Target, TaskStats,
+        self, Connection, Description, Losses, Retry, RuntimeStats, Subscription, Target, TaskStats,
     },
     source::{Source, nanos},
     text::plural,
@@ -53,8 +53,9 @@ impl RuntimeSource {
         let number = observed.add_target();
         let mut description = Description::new(observed.name(number));
         description.process_id = observed.pid();
-        let mut target = Target::empty(description.into(), nanos(observed.now()));
-        (target.epoch, target.connection) = (0, Connection::Connecting);
+        let since_ns = nanos(observed.now());
+        let mut target = Target::empty(description.into(), since_ns);
+        (target.epoch, target.connection) = (0, Connection::Connecting { since_ns });
         RuntimeSource {
             observed,
             number,
@@ -75,8 +76,15 @@ impl Source for RuntimeSource {
     fn sample(&mut self, _: &Subscription) -> Target {
         match self.observed.sample() {
             Ok(sample) => self.apply(&sample),
-            Err(Absence::NotYet(reason)) => self.disconnect(&reason, Some(Duration::ZERO)),
-            Err(Absence::Ended(reason)) => self.disconnect(&reason, None),
+            Err(Absence::NotYet(reason)) => {
+                let since_ns = match self.target.connection {
+                    Connection::Connecting { since_ns }
+                    | Connection::Lost { retry: Retry::Since(since_ns), .. } => since_ns,
+                    _ => nanos(self.observed.now()),
+                };
+                self.disconnect(&reason, Retry::Since(since_ns));
+            }
+            Err(Absence::Ended(reason)) => self.disconnect(&reason, Retry::Never),
         }
         self.target.taken_ns = nanos(self.observed.now());
         self.target.clone()
@@ -95,15 +103,14 @@ impl Source for RuntimeSource {
 
 impl RuntimeSource {
     /// Marks the runtime as ended. Its last statistics are kept.
-    fn disconnect(&mut self, reason: &str, retry: Option<Duration>) {
+    fn disconnect(&mut self, reason: &str, retry: Retry) {
         let was_live = self.target.connection.is_live();
         let since_ns = match &self.target.connection {
             _ if was_live => Some(nanos(self.observed.now())),
             Connection::Lost { since_ns, .. } => *since_ns,
             _ => None,
         };
-        let retry_in_ns = retry.map(nanos);
-        self.target.connection = Connection::Lost { since_ns, reason: reason.into(), retry_in_ns };
+        self.target.connection = Connection::Lost { since_ns, reason: reason.into(), retry };
         if was_live {
             self.target.workers.iter_mut().for_each(|worker| worker.current = None);
             self.long_polls.end(&mut self.target.long_polls);
@@ -134,7 +141,10 @@ impl RuntimeSource {
 
     fn apply(&mut self, sample: &Sample) {
         let Some(index) = self.find_runtime(sample) else {
-            return self.disconnect("the runtime has been shut down", Some(sample.survey_interval));
+            return self.disconnect(
+                "the runtime has been shut down",
+                Retry::In(nanos(sample.survey_interval)),
+            );
         };
         let runtimes = &sample.runtimes;
         let runtime = &runtimes[index];

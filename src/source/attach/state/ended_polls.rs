@@ -1,10 +1,11 @@
 //! The polls of a task that ended between two updates. The stats contain start and end of the last
 //! one, and the number and total duration of the others.
 
+use super::hidden_polls::RecentPolls;
 use crate::source::attach::clock::Moment;
 
 /// Maximum uncertainty of the start of a poll. Polls with a larger one are not reported.
-const MAX_START_ERROR_NS: u64 = 10_000_000_000;
+pub(super) const MAX_START_ERROR_NS: u64 = 10_000_000_000;
 
 /// A poll that has ended: the last one of its task in an update, or the longest of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(super) struct EndedPolls {
     pub last: Option<u64>,
     /// Lower bound of the longest other poll: their mean.
     pub longest_other: u64,
+    /// Total time of the other polls if there are several, so that their lengths are not known.
+    pub others_ns: u64,
     /// The only other poll was running at the first update, so its start and length are known.
     pub other_was_running: bool,
 }
@@ -65,6 +68,7 @@ impl PollReading {
         EndedPolls {
             last,
             longest_other: busy.checked_div(others).unwrap_or(0),
+            others_ns: if others > 1 { busy } else { 0 },
             other_was_running: past.is_polling && others == 1 && self.began != past.began,
         }
     }
@@ -74,24 +78,21 @@ impl EndedPolls {
     /// The last poll, and the longest other one if it is longer. The last poll began at `began` on
     /// the local clock, the one that was running at the first update at `past_began`, and the others
     /// at most `span` ns before the last one.
-    pub(super) fn polls(
-        &self,
-        task: u64,
-        began: i64,
-        past_began: i64,
-        span: u64,
-    ) -> [Option<EndedPoll>; 2] {
+    pub(super) fn polls(&self, task: u64, began: i64, past_began: i64, span: u64) -> RecentPolls {
         let poll = |began: i64, length_ns, is_lower_bound| {
             let began_ns = began.max(0).unsigned_abs();
             EndedPoll { task, began_ns, length_ns, is_lower_bound, ends_task: false }
         };
-        let latest_start = began.saturating_sub_unsigned(self.longest_other);
-        let is_longer = self.longest_other > self.last.unwrap_or(0) && span <= MAX_START_ERROR_NS;
         let last = self.last.map(|last| poll(began, last, false));
-        if self.other_was_running {
-            return [last, Some(poll(past_began, self.longest_other, false))];
+        let running = || poll(past_began, self.longest_other, false);
+        let exact = [last, self.other_was_running.then(running)];
+        if self.other_was_running || span > MAX_START_ERROR_NS {
+            return RecentPolls { exact, ..RecentPolls::default() };
         }
-        [last, is_longer.then(|| poll(latest_start, self.longest_other, true))]
+        let latest_start = began.saturating_sub_unsigned(self.longest_other);
+        let is_longer = self.longest_other > self.last.unwrap_or(0);
+        let estimate = is_longer.then(|| poll(latest_start, self.longest_other, true));
+        RecentPolls { exact, estimate, others_ns: self.others_ns, ..RecentPolls::default() }
     }
 }
 
@@ -123,19 +124,22 @@ mod tests {
         let request = [(MS, MS), (5 * MS, 150 * MS), (160 * MS, MS)];
         let ended = at(200 * MS, &request).since(&past);
         assert_eq!((ended.last, ended.longest_other), (Some(MS as u64), 151 * MS as u64 / 2));
-        let poll = ended.polls(7, 160 * MS, 0, 159 * MS as u64)[1].expect("it is the longest");
+        let polls = ended.polls(7, 160 * MS, 0, 159 * MS as u64);
+        assert_eq!(polls.others_ns, 151 * MS as u64, "one of them may have taken all of it");
+        let poll = polls.estimate.expect("it is the longest");
         assert_eq!(
             (poll.task, poll.length_ns, poll.is_lower_bound),
             (7, ended.longest_other, true)
         );
-        assert_eq!(ended.polls(7, 160 * MS, 0, 11_000 * MS as u64)[1], None, "start is uncertain");
+        let late = ended.polls(7, 160 * MS, 0, 11_000 * MS as u64);
+        assert_eq!(late.estimate, None, "start is uncertain");
     }
 
     #[test]
     fn poll_that_was_running_and_is_followed_by_another_one_is_exact() {
         let polls = [(10, 2_000), (2_100, 2_000)];
         let ended = at(2_500, &polls).since(&at(1_000, &polls));
-        let poll = ended.polls(7, 2_100, 10, 2_090)[1].expect("the first one");
+        let poll = ended.polls(7, 2_100, 10, 2_090).exact[1].expect("the first one");
         assert_eq!((poll.began_ns, poll.length_ns, poll.is_lower_bound), (10, 2_000, false));
     }
 

@@ -6,6 +6,7 @@
 mod ended_polls;
 mod field_names;
 mod harmless_polls;
+mod hidden_polls;
 mod meta;
 mod resource_updates;
 mod resources;
@@ -37,6 +38,7 @@ use crate::{
 pub use ended_polls::EndedPoll;
 use field_names::FieldNames;
 pub use harmless_polls::HarmlessPoll;
+use hidden_polls::HiddenPolls;
 pub(super) use meta::is_worker;
 use resources::{AsyncOp, Resource};
 use table::{Table, TableEntry};
@@ -76,12 +78,16 @@ pub struct Program {
     new_polls: Vec<EndedPoll>,
     /// Long polls of the previous update that could not be judged yet.
     pending_polls: Vec<EndedPoll>,
+    /// The tasks in which a long poll may be hidden.
+    hidden_polls: HiddenPolls,
     /// The running polls that do not block their worker themselves.
     harmless_polls: Vec<HarmlessPoll>,
     /// The spawn locations of tasks that have handed their worker over.
     uses_block_in_place: HashSet<Arc<str>>,
     /// The process has a multi-thread runtime.
     has_workers: bool,
+    /// The process has a `LocalSet`, whose polls are inside those of a `block_on`.
+    has_local_tasks: bool,
     /// When the first task of the process was spawned, as far as it is known; 0 if no task was
     /// reported.
     first_spawn: Moment,
@@ -111,9 +117,11 @@ impl Program {
             long_polls: Vec::new(),
             new_polls: Vec::new(),
             pending_polls: Vec::new(),
+            hidden_polls: HiddenPolls::default(),
             harmless_polls: Vec::new(),
             uses_block_in_place: HashSet::new(),
             has_workers: false,
+            has_local_tasks: false,
             first_spawn: 0,
             hand_overs: Vec::new(),
         }
@@ -204,9 +212,10 @@ impl Program {
         self.field_names = FieldNames::default();
         self.long_polls.clear();
         self.pending_polls.clear();
+        self.hidden_polls = HiddenPolls::default();
         self.harmless_polls.clear();
         self.uses_block_in_place.clear();
-        self.has_workers = false;
+        (self.has_workers, self.has_local_tasks) = (false, false);
         self.first_spawn = 0;
         self.unknown_tasks = UnknownTasks::default();
         self.losses = Losses { paused: self.losses.paused, ..Losses::default() };
@@ -237,6 +246,7 @@ impl Program {
                 _ => *events += u64::from(self.add_task(id, Some(meta), self.latest.at)),
             }
         }
+        self.find_hidden_polls();
         self.settle_polls();
         Ok(())
     }
@@ -295,10 +305,23 @@ impl Program {
         }
         self.latest.latest_event = self.latest.latest_event.max(latest_event);
         // A closure on the blocking pool may take its time.
-        let is_long = |poll: &EndedPoll| {
-            poll.length_ns >= MIN_POLL_NS && task.meta.kind != TaskKind::Blocking
+        if task.meta.kind == TaskKind::Blocking {
+            return;
+        }
+        let key = task.key();
+        // The polls of local tasks are not hidden in those of their `block_on`.
+        let may_hide = task.meta.kind != TaskKind::BlockOn || !self.has_local_tasks;
+        let exact = polls.exact;
+        let estimate = match may_hide {
+            true => self.hidden_polls.record(key, id, polls, self.updates),
+            false => polls.estimate,
         };
-        let long = polls.into_iter().flatten().filter(is_long);
+        self.add_long_polls(exact.into_iter().flatten().chain(estimate));
+    }
+
+    /// Adds polls to those of this update unless they are short.
+    fn add_long_polls(&mut self, polls: impl IntoIterator<Item = EndedPoll>) {
+        let long = polls.into_iter().filter(|poll| poll.length_ns >= MIN_POLL_NS);
         let known = self.long_polls.len() + self.pending_polls.len() + self.new_polls.len();
         self.new_polls.extend(long.take(limits::LONG_POLLS.saturating_sub(known)));
     }
@@ -315,6 +338,7 @@ impl Program {
         if at > 0 && (self.first_spawn == 0 || at < self.first_spawn) {
             self.first_spawn = at;
         }
+        self.has_local_tasks |= meta.kind == TaskKind::Local;
         // At the start of a runtime, no task is polled yet.
         if meta::is_worker(&meta) {
             self.has_workers = true;

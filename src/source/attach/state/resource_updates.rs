@@ -48,13 +48,23 @@ impl Program {
                 announced.insert(op.id(), op);
             }
             Part::AsyncOpStats(id, stats) => {
-                let (created, new) = (moment(stats.created_at), announced.remove(&id));
-                let op = get_or_add(&mut self.async_ops, id, created, new, self.latest.at);
-                let task = op.and_then(|op| {
-                    op.apply(&stats, &mut self.texts);
-                    op.task.filter(|_| op.ended() == 0)
-                });
-                self.count_unknown(task);
+                let created = moment(stats.created_at);
+                let mut new: Option<AsyncOp> = announced.remove(&id);
+                // An operation that has ended is not kept.
+                let is_past = stats.dropped_at.is_some() && new.is_some();
+                let op = match is_past {
+                    true => new.as_mut(),
+                    false => get_or_add(&mut self.async_ops, id, created, new, self.latest.at),
+                };
+                let Some(op) = op else { return };
+                op.apply(&stats, &mut self.texts);
+                let (task, resource) = (op.task, op.resource);
+                if op.ended() > 0 {
+                    let resource = resource.and_then(|id| self.resources.get_mut(id));
+                    resource.into_iter().for_each(|resource| resource.operation_ended(op));
+                } else {
+                    self.count_unknown(task);
+                }
             }
             Part::Dropped(count) => self.count_dropped(count),
             other => self.count_missing(&other),

@@ -35,6 +35,8 @@ pub(super) struct Resource {
     pub state: Arc<str>,
     /// The id of the task that acquired it last, unless it was free since.
     pub holder: Option<u64>,
+    /// When the operation ended in which `holder` acquired it, if that is known.
+    acquired: Moment,
     /// Of a timer: the time from its last reset to its deadline.
     pub timeout_ns: Option<u64>,
 }
@@ -67,6 +69,7 @@ impl Resource {
             is_internal: message.is_internal,
             state: texts.intern(""),
             holder: None,
+            acquired: 0,
             timeout_ns: None,
         }
     }
@@ -76,6 +79,15 @@ impl Resource {
         self.header.ended = moment(stats.dropped_at);
         self.state = texts.attributes(&stats.attributes);
         self.timeout_ns = timeout_ns(&stats.attributes);
+    }
+
+    /// An operation on it has ended. Shows who acquired it before the connection: the program keeps
+    /// ended operations for an hour, by default.
+    pub(super) fn operation_ended(&mut self, op: &AsyncOp) {
+        let AsyncOp { header, task, has_acquired, .. } = op;
+        if *has_acquired && header.created >= self.header.created && header.ended > self.acquired {
+            (self.holder, self.acquired) = (*task, header.ended);
+        }
     }
 
     /// Whether it is the semaphore of a bounded channel, on which senders wait for space. It is the
@@ -124,23 +136,31 @@ impl Resource {
     }
 }
 
-/// The attribute `duration` of a timer, in nanoseconds.
-fn timeout_ns(attributes: &[Attribute]) -> Option<u64> {
+/// The value of a numeric attribute.
+fn number(attributes: &[Attribute], name: &str) -> Option<u64> {
     attributes.iter().find_map(|attribute| {
         let field = attribute.field.as_ref()?;
-        let is_duration = field.name.as_ref()? == &Name::StrName("duration".to_owned());
-        let unit = match attribute.unit.as_deref()? {
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "us" => 1_000,
-            "ns" => 1,
-            _ => return None,
-        };
-        match field.value.as_ref()? {
-            Value::U64Val(value) if is_duration => Some(value.saturating_mul(unit)),
+        match (field.name.as_ref()?, field.value.as_ref()?) {
+            (Name::StrName(found), Value::U64Val(value)) if found == name => Some(*value),
             _ => None,
         }
     })
+}
+
+/// The attribute `duration` of a timer, in nanoseconds.
+fn timeout_ns(attributes: &[Attribute]) -> Option<u64> {
+    let is_duration = |attribute: &&Attribute| {
+        let name = attribute.field.as_ref().and_then(|field| field.name.as_ref());
+        matches!(name, Some(Name::StrName(name)) if name == "duration")
+    };
+    let unit = match attributes.iter().find(is_duration)?.unit.as_deref()? {
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "us" => 1_000,
+        "ns" => 1,
+        _ => return None,
+    };
+    Some(number(attributes, "duration")?.saturating_mul(unit))
 }
 
 #[derive(Debug)]
@@ -155,6 +175,8 @@ pub(super) struct AsyncOp {
     busy_ns: u64,
     state: Arc<str>,
     pub is_ready: Option<bool>,
+    /// It has obtained all permits that it requested.
+    has_acquired: bool,
 }
 
 impl TableEntry for AsyncOp {
@@ -180,6 +202,7 @@ impl AsyncOp {
             busy_ns: 0,
             state: texts.intern(""),
             is_ready: None,
+            has_acquired: false,
         }
     }
 
@@ -191,6 +214,9 @@ impl AsyncOp {
         self.polls = polled.polls;
         self.busy_ns = nanos(polled.busy_time);
         self.state = texts.attributes(&stats.attributes);
+        let requested = number(&stats.attributes, "permits_requested").unwrap_or(0);
+        let obtained = number(&stats.attributes, "permits_obtained").unwrap_or(0);
+        self.has_acquired = requested > 0 && obtained >= requested;
     }
 
     pub(super) fn stats(&self, at: Moment) -> AsyncOpStats {

@@ -6,6 +6,7 @@ use console_api::tasks;
 
 use super::{
     ended_polls::{EndedPoll, PollReading},
+    hidden_polls::RecentPolls,
     table::{EntryHeader, TableEntry},
 };
 use crate::{Histogram, probe::State};
@@ -40,6 +41,8 @@ pub(super) struct Task {
     /// Total scheduling delay of polls that have begun.
     scheduled_ns: u64,
     max_poll_ns: u64,
+    /// No poll took longer: the largest increase of the busy time between two updates.
+    max_possible_poll_ns: u64,
     max_delay_ns: u64,
 }
 
@@ -83,6 +86,7 @@ impl Task {
             busy_ns: 0,
             scheduled_ns: 0,
             max_poll_ns: 0,
+            max_possible_poll_ns: 0,
             max_delay_ns: 0,
         }
     }
@@ -106,7 +110,7 @@ impl Task {
         previous: &UpdateTime,
         offset: &ClockOffset,
         delays: &mut Histogram,
-    ) -> (Moment, [Option<EndedPoll>; 2]) {
+    ) -> (Moment, RecentPolls) {
         let past = self.poll_reading();
         let was_polling = self.is_polling();
         if was_polling {
@@ -136,6 +140,9 @@ impl Task {
         let polls = now.since(&past);
         let last = polls.last.map_or(0, |last| last.min(self.busy_ns));
         self.max_poll_ns = self.max_poll_ns.max(last).max(polls.longest_other);
+        let max_before_ns = self.max_possible_poll_ns;
+        let busy = now.busy_ns.saturating_sub(past.busy_ns);
+        self.max_possible_poll_ns = max_before_ns.max(busy);
         let latest = [created, ended, self.woken, self.poll_began, self.poll_ended];
         let latest = latest.into_iter().fold(0, Moment::max);
         // The polls in the first update may be long past.
@@ -143,9 +150,17 @@ impl Task {
         let ends_task = ended > 0;
         let ended = |span| {
             let polls = polls.polls(self.header.key, self.poll_began_local, past_began, span);
-            polls.map(|poll| poll.map(|poll| EndedPoll { ends_task, ..poll }))
+            let in_task =
+                |poll: Option<EndedPoll>| poll.map(|poll| EndedPoll { ends_task, ..poll });
+            let (exact, estimate) = (polls.exact.map(in_task), in_task(polls.estimate));
+            RecentPolls { exact, estimate, max_before_ns, ..polls }
         };
-        (latest, span.map_or([None; 2], ended))
+        (latest, span.map(ended).unwrap_or_default())
+    }
+
+    /// A poll took at least this long.
+    pub(super) fn raise_max_poll(&mut self, length_ns: u64) {
+        self.max_poll_ns = self.max_poll_ns.max(length_ns.min(self.busy_ns));
     }
 
     fn set(&mut self, stats: &tasks::Stats, offset: &ClockOffset) {
@@ -194,7 +209,8 @@ impl Task {
         self.is_polling().then(|| self.began_ns())
     }
 
-    fn began_ns(&self) -> u64 {
+    /// The start of the latest poll on the local clock.
+    pub(super) fn began_ns(&self) -> u64 {
         self.poll_began_local.max(0).unsigned_abs()
     }
 

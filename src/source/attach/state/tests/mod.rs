@@ -1,5 +1,6 @@
 //! One test for each way in which the data of a program has been misleading.
 
+mod hidden_polls;
 mod losses;
 mod polls;
 mod processes;

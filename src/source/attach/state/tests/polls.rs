@@ -66,6 +66,10 @@ fn long_poll_before_the_last_one_is_reported_with_a_lower_bound() {
         ..ended(THEN + S + 10 * MS, THEN + S + 302 * MS)
     };
     program.apply(&update(2 * S, [announced(7, "request")], [(7, request)]));
+    // No histogram arrives.
+    for after in 3..6 {
+        program.apply(&update(after * S, [], []));
+    }
     let polls = program.0.take_long_polls();
     let poll = polls.iter().find(|poll| poll.is_lower_bound).expect("one of two polls");
     assert_eq!(poll.length_ns, 120 * MS as u64, "half of the sum");

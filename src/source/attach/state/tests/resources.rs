@@ -107,6 +107,52 @@ fn lock_has_its_holder_and_its_waiter() {
     assert!(ops[0].is_waiting());
 }
 
+#[test]
+fn lock_that_was_acquired_before_the_connection_has_its_holder() {
+    let mut program = TestProgram::new();
+    let number = |name: &str, value| api::Attribute {
+        field: Some(field(name, api::field::Value::U64Val(value))),
+        unit: None,
+    };
+    let tasks = [7, 8, 9].map(|task| announced(task, &format!("task-{task}")));
+    let mut first = update(S, tasks, [7, 8, 9].map(|task| (task, idle(THEN))));
+    let state = mutex_state(S, true);
+    let mut resource_update = state.resource_update.expect("a mutex");
+    resource_update.new_resources =
+        vec![Resource { id: id(20), concrete_type: "Mutex".to_owned(), ..Resource::default() }];
+    first.resource_update = Some(resource_update);
+    let op = |op: u64| AsyncOp { id: id(op), resource_id: id(20), ..AsyncOp::default() };
+    let ended = |task, when, obtained| async_ops::Stats {
+        created_at: at(THEN + MS),
+        dropped_at: at(THEN + when),
+        task_id: id(task),
+        attributes: vec![number("permits_requested", 1), number("permits_obtained", obtained)],
+        ..Default::default()
+    };
+    first.async_op_update = Some(AsyncOpUpdate {
+        new_async_ops: vec![op(30), op(31), op(32)],
+        // The latest operation was cancelled.
+        stats_update: [
+            (30, ended(7, 200 * MS, 1)),
+            (31, ended(8, 300 * MS, 1)),
+            (32, ended(9, 400 * MS, 0)),
+        ]
+        .into(),
+        dropped_events: 0,
+    });
+    program.apply(&first);
+    let holder = |program: &TestProgram| {
+        let lock = program.0.resources().next().expect("the mutex");
+        let task = program.tasks().into_iter().find(|task| Some(task.key) == lock.holder);
+        task.map(|task| task.meta.name.to_string())
+    };
+    assert_eq!(holder(&program).as_deref(), Some("task-8"));
+    assert_eq!(program.0.async_ops().count(), 0);
+    program.apply(&mutex_state(2 * S, false));
+    program.apply(&mutex_state(3 * S, true));
+    assert_eq!(holder(&program), None, "acquired by try_lock");
+}
+
 /// An update with a mutex that has the attribute `locked`.
 fn mutex_state(now: i64, is_locked: bool) -> Update {
     let attribute = api::Attribute {
