@@ -44,6 +44,17 @@ mod tests {
         .await;
     }
 
+    /// The task of a library, which is not measured.
+    #[tokio::test]
+    #[should_panic(expected = "code that is not measured")]
+    async fn blocking_library_fails_the_test() {
+        testing::run(LIMIT, async {
+            let task = tokio::spawn(async { thread::sleep(Duration::from_millis(300)) });
+            task.await.expect("no panic");
+        })
+        .await;
+    }
+
     #[tokio::test]
     #[should_panic(expected = "the test hangs")]
     async fn answer_that_never_comes_fails_the_test() {

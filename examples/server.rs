@@ -60,18 +60,12 @@ fn report(watchdog: &WatchHandle) {
     let mut reported = HashSet::new();
     loop {
         thread::sleep(Duration::from_secs(2));
-        let mut tasks = Vec::new();
-        registry.scan(registry.now(), |task| {
-            let busy = Duration::from_nanos(task.reading.busy);
-            tasks.push((busy, task.reading.polls, task.name().to_owned(), task.stage));
-        });
-        tasks.sort_by(|a, b| b.cmp(a));
-        for (busy, polls, name, stage) in tasks.iter().take(5) {
-            println!("{name}: busy {busy:?} in {polls} polls; {}", stage.unwrap_or("–"));
-        }
+        // The titles and the busiest tasks.
+        registry.table().to_string().lines().take(6).for_each(|line| println!("{line}"));
         for poll in watchdog.records().iter().filter(|poll| poll.ended_ns.is_some()) {
             if reported.insert((poll.task, poll.began_ns)) {
-                println!("a poll took {:?}:", Duration::from_nanos(poll.length_ns()));
+                let length = Duration::from_nanos(poll.length_ns());
+                println!("a poll of {} took {length:?}:", poll.task_name);
                 poll.long_poll().lines().iter().for_each(|line| println!("  {line}"));
             }
         }

@@ -30,8 +30,8 @@ pub mod testing;
 pub mod watch;
 
 pub use accounting::{
-    CurrentPoll, Instrumented, PollKind, Reading, Registry, State, TaskView, ThreadReading,
-    instrument, spawn, spawn_named, stage,
+    CurrentPoll, Instrumented, PollKind, Reading, Registry, State, TaskTable, TaskView,
+    ThreadReading, instrument, instrument_task, spawn, spawn_named, stage,
 };
 pub use asynctop_snapshot as snapshot;
 pub use sampler::{LocalSampler, SampledRuntime, WorkerThreads};

@@ -26,11 +26,17 @@ pub enum AwaitState {
     /// No worker has polled the task since the request.
     Requested,
     /// One stack per Tokio future that the task waits for, innermost frame first: several in a
-    /// `select!` or `join!`, none if it awaits no Tokio future.
+    /// `select!` or `join!`. Futures that are not traced have none: those of other crates, and some
+    /// of Tokio's.
     At(Vec<Arc<Stack>>),
     /// The await point cannot be determined, for this reason.
     Unavailable(Arc<str>),
 }
+
+/// The await point of a task that awaits only futures without a trace.
+const NOT_TRACED: &str = "– await point unknown: it awaits a future that Tokio does not trace, such as \
+                          JoinSet::join_next, TcpListener::accept, UdpSocket::recv_from, or one of \
+                          another crate";
 
 impl AwaitPoint {
     /// The futures that the task waits for, each with the chain of awaits that leads to it,
@@ -40,10 +46,7 @@ impl AwaitPoint {
             AwaitState::Requested => vec!["requested: answered by the task's next poll".to_owned()],
             AwaitState::Unavailable(why) => vec![format!("– await point unknown: {why}")],
             AwaitState::At(stacks) if stacks.is_empty() => {
-                vec![
-                    "awaits no Tokio future; await points in other crates are not traced"
-                        .to_owned(),
-                ]
+                vec![NOT_TRACED.to_owned()]
             }
             AwaitState::At(stacks) => stacks.iter().flat_map(|stack| await_chain(stack)).collect(),
         }
@@ -66,7 +69,14 @@ fn await_chain(stack: &Stack) -> Vec<String> {
 /// The Tokio future that the innermost frame of the user's code awaits.
 fn awaited_future(stack: &Stack) -> Option<&Frame> {
     let is_tracing = |frame: &Frame| {
-        let inside = ["tokio::runtime::task::trace::", "tokio::trace::", "tokio::runtime::context"];
+        // The last two combine futures, such as those of a `join!`.
+        let inside = [
+            "tokio::runtime::task::trace::",
+            "tokio::trace::",
+            "tokio::runtime::context",
+            "tokio::future::",
+            "futures_util::",
+        ];
         inside.iter().any(|path| frame.function.contains(path))
     };
     // The closure of a Tokio macro is in Tokio's file, but has a name in the user's crate.
@@ -140,7 +150,9 @@ mod tests {
 
     #[test]
     fn lines_state_why_the_await_point_is_unknown() {
-        assert!(lines(AwaitState::At(Vec::new()))[0].contains("awaits no Tokio future"));
+        assert!(
+            lines(AwaitState::At(Vec::new()))[0].contains("a future that Tokio does not trace")
+        );
         let why = lines(AwaitState::Unavailable("Tokio was built without".into()));
         assert_eq!(why, ["– await point unknown: Tokio was built without"]);
     }

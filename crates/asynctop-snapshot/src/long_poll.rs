@@ -165,9 +165,8 @@ impl LongPoll {
         lines.extend(self.profile_summary());
         lines.extend(self.impact.iter().filter_map(|impact| impact.sentence()));
         let frames = self.stack.iter().flat_map(|stack| stack.task_frames());
-        let shown = frames.filter(|frame| {
-            matches!(frame.kind, FrameKind::User | FrameKind::Dependency | FrameKind::Std)
-        });
+        let shown =
+            frames.filter(|frame| matches!(frame.kind, FrameKind::User | FrameKind::Dependency));
         lines.extend(shown.take(24).map(|frame| format!("  {frame}")));
         lines
     }

@@ -17,6 +17,7 @@ mod refs;
 mod registry;
 mod ring;
 mod sync;
+mod table;
 mod thread;
 #[cfg(feature = "watchdog")]
 mod trace;
@@ -42,6 +43,7 @@ pub use instrument::Instrumented;
 pub use reading::Reading;
 pub(crate) use recording::{Recording, SpanBatch, ThreadSpans};
 pub use registry::Registry;
+pub use table::TaskTable;
 #[cfg(all(
     feature = "watchdog",
     target_os = "linux",
@@ -94,7 +96,32 @@ where
     tokio::spawn(Registry::global().instrument_task(name, future))
 }
 
-/// Measures a future without spawning it: inside a task, in a `LocalSet`, on another executor.
+/// Measures a future that is spawned as a task by other means than [`spawn`]: in a `JoinSet`, in a
+/// `LocalSet`, by `Handle::spawn`, on another executor.
+///
+/// ```
+/// use asynctop_probe::instrument_task;
+/// use tokio::{runtime::Handle, task::JoinSet};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let mut jobs = JoinSet::new();
+/// jobs.spawn(instrument_task("job", async { 1 }));
+/// assert_eq!(jobs.join_next().await.unwrap().unwrap(), 1);
+///
+/// let task = Handle::current().spawn(instrument_task("by a handle", async { 2 }));
+/// assert_eq!(task.await.unwrap(), 2);
+///
+/// let local = tokio::task::LocalSet::new();
+/// let task = local.spawn_local(instrument_task("local", async { 3 }));
+/// local.await;
+/// assert_eq!(task.await.unwrap(), 3);
+/// # }
+/// ```
+#[track_caller]
+pub fn instrument_task<F: Future>(name: &str, future: F) -> Instrumented<F> {
+    Registry::global().instrument_task(name, future)
+}
+
+/// Measures a future that is polled as a part of a task: it is awaited, or joined with others.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

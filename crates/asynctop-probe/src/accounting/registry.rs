@@ -96,7 +96,9 @@ impl Registry {
         self.clock.now()
     }
 
-    /// Number of live tasks (spawned, not ended).
+    /// Number of measured futures that exist and have not ended: tasks and, with
+    /// [`instrument`](super::instrument), parts of tasks. A task whose future
+    /// contains a measured one counts twice.
     pub fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }
@@ -120,6 +122,20 @@ impl Registry {
                 visit(TaskView { cell, identity, reading, stage });
             }
         }
+    }
+
+    /// Visits the task with this key; `None` if it is no longer known.
+    #[cfg(feature = "watchdog")]
+    #[allow(unsafe_code)]
+    pub(crate) fn visit<T>(&self, key: u64, visit: impl FnOnce(TaskView<'_>) -> T) -> Option<T> {
+        let _scan = lock(&self.scan);
+        let cell = self.cell_at(key)?;
+        let (reading, parts) = cell.ledger.read(self.now(), || cell.stage_parts())?;
+        // SAFETY: the parts were read coherently.
+        let stage = unsafe { stage_from(parts) };
+        // SAFETY: the lock is held and the slot is not vacant.
+        let identity = unsafe { cell.identity() }.filter(|_| cell.key() == key)?;
+        Some(visit(TaskView { cell, identity, reading, stage }))
     }
 
     /// Requests the await point of an idle task: it is polled once, which is traced and counts neither
@@ -155,14 +171,8 @@ impl Registry {
 
     /// Number of the runtime that a task was spawned on; `None` if the task is no longer known.
     #[cfg(feature = "watchdog")]
-    #[allow(unsafe_code)]
     pub(crate) fn runtime_of(&self, key: u64) -> Option<u32> {
-        let _scan = lock(&self.scan);
-        let cell = self.cell_at(key)?;
-        cell.ledger.read(self.now(), || ())?;
-        // SAFETY: the lock is held and the slot is not vacant.
-        let identity = unsafe { cell.identity() };
-        identity.filter(|_| cell.key() == key).map(|identity| identity.runtime)
+        self.visit(key, |task| task.runtime())
     }
 
     /// The longest poll of a task so far, in ns; `None` if its slot has been reused for another

@@ -402,6 +402,19 @@ impl ThreadSlot {
         OuterPoll { task, since: self.since.load(Ordering::Acquire) }.poll()
     }
 
+    /// Whether the slot is that of a thread.
+    #[cfg(feature = "watchdog")]
+    pub(crate) fn belongs_to(&self, thread: ThreadId) -> bool {
+        lock(&self.owner).as_ref().is_some_and(|owner| owner.id == thread)
+    }
+
+    /// Two numbers of which at least one changes with each start and each end of a poll.
+    #[cfg(feature = "watchdog")]
+    pub(crate) fn activity(&self) -> (u64, u64) {
+        self.seq_lock
+            .read(|| (self.polls.load(Ordering::Relaxed), self.busy.load(Ordering::Relaxed)))
+    }
+
     /// The operating system's id of the owner.
     #[cfg(feature = "watchdog")]
     pub(crate) fn os_id(&self) -> Option<u32> {

@@ -35,8 +35,15 @@
 //!
 //! # What is checked
 //! - The test's own future, and each task that is spawned or wrapped with [`spawn`],
-//!   [`spawn_named`] or [`instrument`]. Tasks of plain `tokio::spawn` are not measured, and a test
-//!   cannot change that: Tokio's hooks belong to the runtime's builder.
+//!   [`spawn_named`], [`instrument_task`] or [`instrument`].
+//! - On a current-thread runtime, the default of `#[tokio::test]`, also everything else that runs
+//!   there, such as tasks of plain `tokio::spawn` in a library: while none of it yields for longer
+//!   than the limit, no measured task is polled, nor is a task that the check spawns for this. The
+//!   message has the stack, and no name. Several polls in a row count as one if there are few
+//!   enough: Tokio polls up to 61 tasks before it polls one that another thread has woken.
+//! - On a multi-thread runtime, tasks of plain `tokio::spawn` are not checked: other workers poll the
+//!   rest meanwhile. Spawn what is to be checked with [`spawn`] or wrap it in [`instrument_task`], or
+//!   run the test on a current-thread runtime.
 //! - A poll that is over the limit by less than 20 ms may be missed. On Linux, time in which the
 //!   thread was runnable without a CPU does not count, nor does steal time, nor time in which the
 //!   whole process was stopped, so a busy CI machine does not make a test fail. Time asleep, in a
@@ -52,6 +59,7 @@
 //! [`spawn`]: crate::spawn()
 //! [`spawn_named`]: crate::spawn_named
 //! [`instrument`]: crate::instrument()
+//! [`instrument_task`]: crate::instrument_task()
 
 mod hang;
 mod report;
@@ -66,7 +74,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     accounting::Registry,
-    watch::{WatchOptions, Watchdog},
+    watch::{CanaryGuard, WatchOptions, Watchdog},
 };
 use hang::HangDetector;
 
@@ -131,6 +139,7 @@ impl Check {
         let hang_detector = self
             .hang_after
             .map(|after| HangDetector::start(after, registry, watchdog.handle().clone()));
+        let canary = CanaryGuard::start(registry, watchdog.handle());
         let mut test = pin!(registry.instrument(report::TEST, test));
         let output = poll_fn(|context| {
             let report = hang_detector.as_ref().and_then(|hang| hang.poll_report(context.waker()));
@@ -140,8 +149,8 @@ impl Check {
             test.as_mut().poll(context)
         })
         .await;
-        drop(hang_detector);
-        if let Some(report) = report::blocked(registry, watchdog.handle(), began, self.limit) {
+        drop((hang_detector, canary));
+        if let Some(report) = report::blocked(watchdog.handle(), began, self.limit) {
             panic!("{report}");
         }
         output

@@ -11,7 +11,7 @@ use asynctop_snapshot::group_name;
 
 use crate::{
     accounting::{PollKind, Registry, State},
-    watch::{AwaitState, WatchHandle},
+    watch::{AwaitState, PollRecord, UNMEASURED, WatchHandle},
 };
 
 /// Maximum number of polls in a message; the longest are listed.
@@ -26,6 +26,8 @@ const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The name of the test's own future.
 pub(super) const TEST: &str = "the test";
+/// The name of the code that only the canary notices.
+const UNMEASURED_NAME: &str = "code that is not measured, such as a task of plain tokio::spawn,";
 
 /// A measured task.
 struct TestTask {
@@ -42,29 +44,22 @@ struct TestTask {
 
 /// The message for polls that have blocked a worker for longer than the limit since `began`; `None`
 /// if there are none.
-pub(super) fn blocked(
-    registry: &'static Registry,
-    watchdog: &WatchHandle,
-    began: u64,
-    limit: Duration,
-) -> Option<String> {
+pub(super) fn blocked(watchdog: &WatchHandle, began: u64, limit: Duration) -> Option<String> {
     let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-    // Before waiting for the stacks: the registry keeps ended tasks for some seconds only.
-    let tasks = tasks(registry, registry.now());
     watchdog.settle(TIMEOUT);
     let mut polls = watchdog.records();
     polls.retain(|poll| poll.began_ns >= began && poll.net_ns() > limit_ns);
     polls.sort_by_key(|poll| std::cmp::Reverse(poll.net_ns()));
     let mut report = String::new();
     for poll in polls.iter().take(MAX_POLLS) {
-        let task = tasks.iter().find(|task| task.key == poll.task);
-        let name = task.map_or("a task that has ended", |task| &task.name);
+        let (name, stage) = (name_of(poll), poll.stage);
+        let stage = stage.map(|stage| format!(" in its stage \"{stage}\"")).unwrap_or_default();
         let length = Duration::from_millis(poll.net_ns() / 1_000_000);
         let effect = match poll.kind {
             PollKind::Poll => "blocked its worker for",
             PollKind::Drop => "blocked its worker while its future was dropped, for",
         };
-        let _ = writeln!(report, "{name} {effect} {length:?}; the limit is {limit:?}");
+        let _ = writeln!(report, "{name} {effect} {length:?}{stage}; the limit is {limit:?}");
         for line in poll.long_poll().lines() {
             let _ = writeln!(report, "  {line}");
         }
@@ -73,6 +68,18 @@ pub(super) fn blocked(
         let _ = writeln!(report, "… and {} more polls over the limit", polls.len() - MAX_POLLS);
     }
     (!report.is_empty()).then_some(report)
+}
+
+/// The name of the task of a poll, and where it was spawned.
+fn name_of(poll: &PollRecord) -> String {
+    match (&*poll.task_name, poll.spawned_at) {
+        _ if poll.task == UNMEASURED => UNMEASURED_NAME.to_owned(),
+        (name, Some(at)) if name != TEST => {
+            format!("{name} (spawned at {}:{})", at.file(), at.line())
+        }
+        ("", _) => "a task that has ended".to_owned(),
+        (name, _) => name.to_owned(),
+    }
 }
 
 /// The message for a test that hangs: the state of each group of tasks, offenders first, and the await
@@ -86,9 +93,17 @@ pub(super) fn hang(registry: &'static Registry, watchdog: &WatchHandle, after: D
     // Before the requests for await points, which wake tasks.
     let blocking: Vec<_> = groups.iter().map(|group| blocking(watchdog, &group[0])).collect();
     // A blocked worker answers no request.
-    let is_blocked = blocking.iter().any(Option::is_some);
+    let unmeasured = watchdog.current(UNMEASURED);
+    let is_blocked = unmeasured.is_some() || blocking.iter().any(Option::is_some);
     let deadline = Instant::now() + if is_blocked { BLOCKED_TIMEOUT } else { TIMEOUT };
     let mut report = format!("the test hangs: it has not ended after {after:?}\n");
+    if let Some(poll) = unmeasured {
+        let length = Duration::from_millis(poll.net_ns() / 1_000_000);
+        let _ = writeln!(report, "{UNMEASURED_NAME} has blocked the thread for {length:?}");
+        for line in poll.long_poll().lines() {
+            let _ = writeln!(report, "  {line}");
+        }
+    }
     for (group, blocking) in groups.iter().zip(blocking).take(MAX_GROUPS) {
         let task = &group[0];
         let since = Duration::from_millis(now.saturating_sub(task.since) / 1_000_000);

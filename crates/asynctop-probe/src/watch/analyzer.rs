@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use super::{
     Stack, StackSample,
     busy_thread::{BusyThread, PendingSample},
+    canary::UNMEASURED,
     cause::{Activity, WINDOW_NS, cause_of},
     platform::{Capture, StackCapturer, Unwound, cpu_time, thread_activity},
     poll_under_watch::{PendingCapture, PollUnderWatch},
@@ -221,6 +222,13 @@ impl PollAnalyzer {
             (Capture::Stack(stack, Some(captured)), Some(key)) if captured == key => {
                 let (task, began_ns) = key;
                 self.symbolize(at, StackOwner::Poll { os_id, task, began_ns }, stack);
+            }
+            // The canary is not polled in between, so the thread was in the same code.
+            (Capture::Stack(stack, None), Some((UNMEASURED, began_ns)))
+                if self.state.canary().is_some_and(|canary| canary.waits_since().is_some()) =>
+            {
+                let owner = StackOwner::Poll { os_id, task: UNMEASURED, began_ns };
+                self.symbolize(at, owner, stack);
             }
             (Capture::Stack(..), _) => increment(&self.state.discarded),
             (Capture::Failed(why), _) => self.set_no_stack_reason(at, why),

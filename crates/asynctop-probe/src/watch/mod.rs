@@ -13,6 +13,7 @@
 //!   poll_under_watch.rs  the poll that a thread is in, and the captures requested for it
 //!   analyzer.rs    the cause and the stacks of a long poll
 //!   cpu_account.rs how long a thread was without a CPU
+//!   canary.rs      the code of a current-thread runtime that is not measured
 //!   busy_thread.rs when the stack of a busy thread is sampled
 //!   steal.rs       steal time
 //!   stops.rs       intervals in which the whole process was stopped
@@ -37,6 +38,7 @@
 mod analyzer;
 mod await_points;
 mod busy_thread;
+mod canary;
 mod cause;
 mod cpu_account;
 mod cpu_times;
@@ -63,6 +65,7 @@ pub use asynctop_snapshot::{
     AwaitPoint, AwaitState, CallKind, Cause, DelayedTask, Frame, FrameKind, LongPoll, MachineTimes,
     PollImpact, ProfileEntry, Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu,
 };
+pub(crate) use canary::{CanaryGuard, UNMEASURED};
 pub(crate) use cpu_times::{machine_times, thread_times};
 pub use options::WatchOptions;
 pub use record::PollRecord;

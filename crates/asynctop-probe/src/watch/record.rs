@@ -1,6 +1,6 @@
 //! The record of one long poll.
 
-use std::{sync::Arc, thread::ThreadId};
+use std::{panic::Location, sync::Arc, thread::ThreadId};
 
 use asynctop_snapshot::PollKind;
 
@@ -28,6 +28,12 @@ pub struct PollRecord {
     pub kind: PollKind,
     /// Key of the task, as [`TaskView::key`](crate::accounting::TaskView::key) returns it.
     pub task: u64,
+    /// The task's name; empty if the task is no longer known.
+    pub task_name: Arc<str>,
+    /// Where the task was spawned; `None` if it is no longer known.
+    pub spawned_at: Option<&'static Location<'static>>,
+    /// The task's stage when the poll became long.
+    pub stage: Option<&'static str>,
     /// Number of the runtime that the task was spawned on, where that is stated; `None` if the task
     /// is no longer known.
     pub runtime: Option<u32>,
@@ -72,6 +78,9 @@ impl PollRecord {
         PollRecord {
             kind: PollKind::Poll,
             task,
+            task_name: Arc::default(),
+            spawned_at: None,
+            stage: None,
             runtime: None,
             thread: None,
             thread_name: Arc::default(),

@@ -14,6 +14,7 @@ use super::{
     PollRecord, Stop, TimeWithoutCpu,
     analyzer::{PENDING_INTERVAL_NS, PollAnalyzer},
     busy_thread::BusyThread,
+    canary::{CanaryWatch, UNMEASURED},
     cpu_account::{self, CpuAccount},
     impact::{Attribution, DelayBaseline, ImpactTracker},
     options::{WatchOptions, long_poll_ns},
@@ -45,6 +46,7 @@ pub(super) struct SampleLoop {
     cpu_accounts: Vec<CpuAccount>,
     steal: StealTime,
     stop_detector: StopDetector,
+    canary: CanaryWatch,
     impact: ImpactTracker,
 }
 
@@ -88,6 +90,7 @@ impl SampleLoop {
             cpu_accounts: Vec::new(),
             steal: StealTime::default(),
             stop_detector: StopDetector::default(),
+            canary: CanaryWatch::default(),
             impact: ImpactTracker::new(registry),
         }
     }
@@ -129,6 +132,9 @@ impl SampleLoop {
         for at in 0..self.slots.len() {
             due = due.min(self.sample_thread(at));
         }
+        if let Some(canary) = self.state.canary() {
+            due = due.min(self.canary.wake(&canary, self.registry.now(), self.long_poll_ns));
+        }
         self.analyzer.collect_results(self.registry);
         // After all threads: a poll that the next sample finds has not begun yet.
         self.steal.renew(self.registry.now());
@@ -149,6 +155,7 @@ impl SampleLoop {
     fn sample_thread(&mut self, at: usize) -> u64 {
         let slot = self.slots[at];
         let current = stable_poll(slot);
+        let current = current.or(self.unmeasured_poll(slot, current.is_some()));
         let seen = current.map(|poll| (poll.task, poll.since));
         let now = self.registry.now();
         let os_id = slot.os_id();
@@ -184,7 +191,7 @@ impl SampleLoop {
         }
         if !self.threads[at].is_long {
             self.poll_became_long(at, task, began, now);
-        } else if self.threads[at].baseline.is_none() {
+        } else if self.threads[at].baseline.is_none() && task != UNMEASURED {
             let runtime = self.registry.runtime_of(task);
             self.read_baseline(at, (task, began), runtime);
         }
@@ -203,13 +210,20 @@ impl SampleLoop {
         now + MIN_INTERVAL_NS
     }
 
+    /// The time that a thread has spent in code that is not measured, as a poll, if it blocks a canary.
+    fn unmeasured_poll(&mut self, slot: &ThreadSlot, is_measured: bool) -> Option<CurrentPoll> {
+        let canary = self.state.canary()?;
+        let since = self.canary.blocked_since(&canary, slot, is_measured, self.registry.now())?;
+        Some(CurrentPoll { task: UNMEASURED, since, kind: PollKind::Poll })
+    }
+
     fn poll_became_long(&mut self, at: usize, task: u64, began: u64, now: u64) {
         self.threads[at].is_long = true;
         increment(&self.state.long_polls);
         let runtime = self.registry.runtime_of(task);
         self.threads[at].baseline.take_if(|baseline| baseline.runtime != runtime);
         // The baseline is read before the poll is published.
-        if self.threads[at].baseline.is_none() {
+        if self.threads[at].baseline.is_none() && task != UNMEASURED {
             self.read_baseline(at, (task, began), runtime);
         }
         let thread = self.slots[at].read(now);
@@ -217,8 +231,15 @@ impl SampleLoop {
         let is_same = thread.current.is_some_and(|poll| (poll.task, poll.since) == (task, began));
         let busy_before = thread.busy.saturating_sub(now.saturating_sub(began));
         self.threads[at].busy_before = if is_same { busy_before } else { 0 };
+        let identity = self
+            .registry
+            .visit(task, |task| (Arc::from(task.name()), Some(task.location()), task.stage));
+        let (task_name, spawned_at, stage) = identity.unwrap_or_default();
         let record = PollRecord {
             kind: self.threads[at].kind,
+            task_name,
+            spawned_at,
+            stage,
             runtime,
             thread: thread.id,
             thread_name: thread.name.into(),
@@ -280,6 +301,10 @@ impl SampleLoop {
             return None;
         }
         let ended = self.threads[at].poll.key.map_or(now, |(task, began)| {
+            if task == UNMEASURED {
+                let free = self.state.canary().map_or(now, |canary| canary.polled_ns());
+                return now.min(next.unwrap_or(now)).min(free.max(began));
+            }
             // The sample comes later than the end, and much later on a busy machine.
             let uncounted = self.slots[at].uncounted_end(began);
             let end = uncounted.unwrap_or_else(|| match self.threads[at].kind {

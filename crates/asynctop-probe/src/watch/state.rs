@@ -11,6 +11,7 @@ use std::{
 use super::{
     StackSample, Stop, WatchOptions,
     await_points::AwaitPoints,
+    canary::Canary,
     options::{long_poll_ns, nanos},
     poll_log::PollLog,
 };
@@ -30,6 +31,8 @@ pub(super) struct WatchState {
     /// Stacks of busy threads, oldest first.
     stack_samples: Mutex<Vec<Arc<StackSample>>>,
     await_points: Mutex<AwaitPoints>,
+    /// The latest canary.
+    pub canary: Mutex<Option<Arc<Canary>>>,
     /// The watchdog's thread.
     pub thread: OnceLock<Thread>,
     pub no_stacks: Mutex<Option<Arc<str>>>,
@@ -54,6 +57,7 @@ impl WatchState {
             next_sample_due: AtomicU64::new(u64::MAX),
             stack_samples: Mutex::default(),
             await_points: Mutex::default(),
+            canary: Mutex::default(),
             thread: OnceLock::new(),
             no_stacks: Mutex::new(None),
             stop_requested: AtomicBool::new(false),
@@ -71,6 +75,10 @@ impl WatchState {
     /// The reason why stacks cannot be captured, if so.
     pub(super) fn no_stacks(&self) -> Option<Arc<str>> {
         lock(&self.no_stacks).clone()
+    }
+
+    pub(super) fn canary(&self) -> Option<Arc<Canary>> {
+        lock(&self.canary).clone()
     }
 
     pub(super) fn log(&self) -> MutexGuard<'_, PollLog> {

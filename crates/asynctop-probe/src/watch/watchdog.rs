@@ -8,11 +8,13 @@ use std::{
 };
 
 use super::{
-    AwaitPoint, AwaitState, PollRecord, StackSample, Stop, WatchOptions, platform,
+    AwaitPoint, AwaitState, PollRecord, StackSample, Stop, WatchOptions,
+    canary::Canary,
+    platform,
     sample_loop::SampleLoop,
     state::{WatchState, is_recent},
 };
-use crate::accounting::Registry;
+use crate::{accounting::Registry, lock::lock};
 
 /// Counters of a watchdog since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +149,13 @@ impl WatchHandle {
     /// The reason why this process's stacks cannot be captured, if so.
     pub fn no_stacks(&self) -> Option<Arc<str>> {
         self.state.no_stacks()
+    }
+
+    /// Watches the code on the canary's thread that is not measured. Its long polls have the key
+    /// [`UNMEASURED`](super::UNMEASURED).
+    pub(super) fn set_canary(&self, canary: Arc<Canary>) {
+        *lock(&self.state.canary) = Some(canary);
+        self.sample_now();
     }
 
     /// Wakes the watchdog, which otherwise sleeps until a poll can become long.

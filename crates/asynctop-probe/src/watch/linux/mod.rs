@@ -252,12 +252,16 @@ fn first_request(signal: i32, this_thread: u32) -> Result<Ticket, String> {
 }
 
 /// The reason why await points are unavailable, if so.
-pub(super) const NO_AWAIT_POINTS: Option<&str> =
-    match (cfg!(feature = "await-points"), cfg!(tokio_unstable)) {
-        (true, true) => None,
-        (true, false) => Some("Tokio's task traces require --cfg tokio_unstable"),
-        (false, _) => Some("asynctop-probe was built without its feature await-points"),
-    };
+pub(super) const NO_AWAIT_POINTS: Option<&str> = match (
+    cfg!(feature = "await-points"),
+    cfg!(tokio_unstable),
+) {
+    (true, true) => None,
+    (true, false) => Some("Tokio's task traces require --cfg tokio_unstable"),
+    (false, _) => Some(
+        "asynctop-probe was built without its feature await-points, which needs --cfg tokio_unstable",
+    ),
+};
 
 /// How long to wait for an answer before sampling other threads. A running thread answers within
 /// some 50 µs.

@@ -225,10 +225,59 @@ mod traced {
         in_own_process(|| {
             let setup = Setup::new();
             let key = setup.spawn(std::future::pending());
-            assert_eq!(
-                setup.query(key),
-                ["awaits no Tokio future; await points in other crates are not traced"]
-            );
+            assert_not_traced(&setup.query(key));
+        });
+    }
+
+    fn assert_not_traced(lines: &[String]) {
+        let [line] = lines else { panic!("{lines:#?}") };
+        assert!(line.starts_with("– await point unknown: it awaits a future that"), "{line}");
+    }
+
+    #[test]
+    fn future_of_tokio_is_named_or_said_to_be_not_traced() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let accepts = setup.spawn(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                listener.accept().await.unwrap();
+            });
+            let receives = setup.spawn(async {
+                let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                socket.recv_from(&mut [0]).await.unwrap();
+            });
+            let joins = setup.spawn(async {
+                let mut set = tokio::task::JoinSet::new();
+                set.spawn(std::future::pending::<()>());
+                set.join_next().await;
+            });
+            for (key, name) in [(accepts, "accept"), (receives, "recv_from"), (joins, "join_next")]
+            {
+                let lines = setup.query(key);
+                match lines[0].contains(name) && lines[0].starts_with("waits in ") {
+                    true => {}
+                    false => assert_not_traced(&lines),
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn future_in_a_join_is_named() {
+        in_own_process(|| {
+            let setup = Setup::new();
+            let key = setup.spawn(async {
+                let long = Duration::from_secs(3600);
+                tokio::join!(sleep(long), sleep(long));
+            });
+            let lines = setup.query(key);
+            assert!(lines[0].starts_with("waits in Sleep::poll"), "{lines:#?}");
+            let key = setup.spawn(async {
+                let sleeps = (0..2).map(|_| sleep(Duration::from_secs(3600)));
+                futures_util::future::join_all(sleeps).await;
+            });
+            let lines = setup.query(key);
+            assert!(lines[0].starts_with("waits in Sleep::poll"), "{lines:#?}");
         });
     }
 

@@ -168,6 +168,47 @@ fn run_does_not_count_time_without_a_cpu() {
 }
 
 #[test]
+fn task_of_plain_spawn_that_blocks_a_current_thread_runtime_is_reported() {
+    let test = async {
+        tokio::spawn(async { nap() }).await.unwrap();
+    };
+    let message = failure(&current_thread(), testing::run(LIMIT, test));
+    assert!(message.starts_with("code that is not measured, such as a task of plain"), "{message}");
+    assert_names_the_nap(&message);
+    assert!(!message.contains("std::"), "only frames of the test's code: {message}");
+}
+
+#[test]
+fn measured_polls_are_not_reported_as_code_that_is_not_measured() {
+    current_thread().block_on(testing::run(GENEROUS, async {
+        for _ in 0..20 {
+            asynctop_probe::spawn(async { compute(Duration::from_millis(5)) }).await.unwrap();
+        }
+    }));
+    let test = async {
+        asynctop_probe::spawn_named("sleeper", async { nap() }).await.unwrap();
+    };
+    let message = failure(&current_thread(), testing::run(LIMIT, test));
+    assert!(!message.contains("not measured"), "{message}");
+}
+
+#[test]
+fn message_has_the_stage_of_the_poll() {
+    let message = failure(
+        &current_thread(),
+        testing::run(LIMIT, async {
+            let task = asynctop_probe::spawn_named("reader", async {
+                asynctop_probe::stage("reads");
+                nap();
+                asynctop_probe::stage("writes");
+            });
+            task.await.unwrap();
+        }),
+    );
+    assert!(message.contains(" in its stage \"reads\""), "{message}");
+}
+
+#[test]
 fn run_passes_on_the_panic_of_the_test() {
     let test = async {
         nap();
