@@ -29,6 +29,7 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     let (sender, events) = mpsc::channel();
     term::spawn_readers(&sender)
         .map_err(|error| anyhow!("cannot read from the terminal: {error}; try --format text"))?;
+    let warning = compare::busy_machine();
     let progress = measure(options)?;
     term::hook_panics(|| false);
     let mut comparison = Comparison::new(options);
@@ -42,6 +43,9 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     // Written even after an error, because the measurements took time.
     if !comparison.rows.is_empty() {
         io::stdout().lock().write_all(compare::text(&comparison.rows).as_bytes())?;
+        if let Some(warning) = warning {
+            let _ = writeln!(io::stderr(), "warning: {warning}");
+        }
     }
     result?;
     Ok(compare::require_measured(&comparison.rows)?)

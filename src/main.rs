@@ -41,8 +41,8 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_SETUP: u8 = 2;
 
 fn main() -> ExitCode {
-    if let Err(error) = signals::unblock() {
-        return fail(&format!("cannot unblock signals: {error}"));
+    if let Err(error) = signals::unblock().and_then(|()| signals::report_file_size_limit()) {
+        return fail(&format!("cannot set up signals: {error}"));
     }
     let request = match cli::parse(env::args_os()) {
         Ok(request) => request,
@@ -226,6 +226,7 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
     }
     // The table is printed at the end; until then stderr shows the progress.
     let show_progress = io::stderr().is_terminal();
+    let warning = compare::busy_machine();
     let mut rows = Vec::new();
     compare::run(&options, |progress| {
         let compare::Progress::Row(row) = progress else { return };
@@ -235,6 +236,9 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
         }
         rows.push(row);
     })?;
+    if let Some(warning) = warning {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
     match args.format.unwrap_or_default() {
         TableFormat::Text => print(compare::text(&rows).as_bytes()),
         TableFormat::Json => print(format!("{:#}\n", compare::json(&rows)).as_bytes()),

@@ -6,6 +6,7 @@
 //! signal of the watchdog is sent to single threads and is not blocked.
 
 use std::{
+    ffi::c_int,
     io::{self, IsTerminal},
     os::fd::AsFd,
     sync::atomic::{AtomicI32, Ordering},
@@ -14,7 +15,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{SigSet, Signal, killpg, raise},
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, killpg, raise, sigaction},
     unistd::Pid,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -79,6 +80,22 @@ pub fn block() -> io::Result<()> {
 /// If the system call fails.
 pub fn unblock() -> io::Result<()> {
     Ok(all().thread_unblock()?)
+}
+
+/// Makes a write beyond the limit of a file's size (`ulimit -f`) return an error, which has a message,
+/// instead of ending the program. Programs that this one starts are not affected: a handler, unlike an
+/// ignored signal, is not inherited.
+///
+/// # Errors
+/// If the system call fails.
+#[allow(unsafe_code)]
+pub fn report_file_size_limit() -> io::Result<()> {
+    extern "C" fn do_nothing(_: c_int) {}
+    let handler = SigHandler::Handler(do_nothing);
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing, and there is no other one for this signal.
+    unsafe { sigaction(Signal::SIGXFSZ, &action) }?;
+    Ok(())
 }
 
 /// Starts the thread that waits for signals, which must be [blocked](block), and passes each to

@@ -68,6 +68,8 @@ pub struct GroupRow {
     pub ended: usize,
     /// Runnable tasks.
     pub runnable: usize,
+    /// Closures that wait for a thread of the blocking pool.
+    pub queued: usize,
     /// Tasks that are being polled.
     pub polling: usize,
     /// The stages that its alive tasks report, with the number of tasks, most first.
@@ -106,7 +108,7 @@ impl GroupRow {
 
     /// Tasks that wait for a wake.
     pub fn idle(&self) -> usize {
-        self.tasks.saturating_sub(self.runnable + self.polling)
+        self.tasks.saturating_sub(self.runnable + self.queued + self.polling)
     }
 
     fn new(target: TargetId, name: &str, task: &TaskStats) -> Self {
@@ -125,7 +127,8 @@ impl GroupRow {
             self.tasks += 1;
             self.count_stage(task.stage.as_ref());
         }
-        self.runnable += usize::from(task.state == State::Scheduled);
+        self.runnable += usize::from(task.is_runnable());
+        self.queued += usize::from(task.state == State::Scheduled && !task.is_runnable());
         self.polling += usize::from(task.state == State::Polling);
         self.unknown |= rates.unknown;
         self.poll_rate += rates.polls;
@@ -240,6 +243,19 @@ mod tests {
         let [row] = &rows[..] else { panic!("{rows:?}") };
         assert_eq!((row.tasks, row.ended, row.runnable), (2, 1, 1));
         assert_eq!((row.polls, row.max_poll_ns, row.busy_share), (7, 9, 0.75));
+    }
+
+    #[test]
+    fn queued_closures_are_neither_runnable_nor_idle() {
+        let mut closures = [task(1, "read-1"), task(2, "read-2")];
+        for closure in &mut closures {
+            closure.state = State::Scheduled;
+            Arc::make_mut(&mut closure.meta).kind = TaskKind::Blocking;
+        }
+        let mut model = Model::default();
+        model.advance(&snapshot(S, closures).into());
+        let rows = model.only().groups("name", false);
+        assert_eq!((rows[0].tasks, rows[0].runnable, rows[0].idle()), (2, 0, 0));
     }
 
     #[test]

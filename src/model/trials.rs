@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Factor, Modes, Slowdown};
 use crate::{
     Histogram,
-    snapshot::{Flavor, State, Target},
+    snapshot::{Flavor, Target},
 };
 
 /// A trial is measured from this time after it began: tasks that were runnable before it need a
@@ -214,7 +214,7 @@ impl MeasuredTrial {
     fn update_statistics(&mut self, now: &Target) {
         // The delay of a runnable task counts while it lasts, and is not added up.
         let mut delays = self.delays.clone();
-        for task in now.tasks.iter().filter(|task| task.state == State::Scheduled) {
+        for task in now.tasks.iter().filter(|task| task.is_runnable()) {
             delays.record(now.running_ns(task.since_ns, now.taken_ns));
         }
         let trial = &mut self.trial;

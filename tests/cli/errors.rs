@@ -9,6 +9,19 @@ use serde_json::Value;
 
 use crate::support::{Folder, error_of, only_target, program, run};
 
+/// The limit is one of the shell, so it also holds for what it starts.
+#[cfg(target_os = "linux")]
+#[test]
+fn file_over_the_limit_of_its_size_is_an_error_of_one_sentence() {
+    let folder = Folder::new("file-size");
+    let script = r#"ulimit -f 1; exec "$0" man > "$1""#;
+    let mut command = Command::new("bash");
+    let output = command.args(["-c", script]).arg(program().get_program()).arg(folder.join("man"));
+    let output = output.output().unwrap();
+    let error = error_of(&output);
+    assert!(error.contains("File too large"), "{error}");
+}
+
 #[test]
 fn invalid_input_is_an_error_of_one_sentence() {
     let expected: &[(&[&str], &str)] = &[

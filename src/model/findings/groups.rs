@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     model::TaskRates,
-    snapshot::{State, Target, TaskKind, TaskStats},
+    snapshot::{Target, TaskKind, TaskStats},
 };
 
 /// The tasks of a group.
@@ -68,7 +68,7 @@ pub(in crate::model) fn count_groups<'a>(
             let sums = &mut group.rates;
             *sums = [sums[0] + rates.polls, sums[1] + rates.busy, sums[2] + rates.scheduled];
         }
-        if task.state == State::Scheduled {
+        if task.is_runnable() {
             let delay_ns = task.time_in_state_ns(now.taken_ns);
             group.longest_delay_ns = group.longest_delay_ns.max(delay_ns);
         }

@@ -7,6 +7,7 @@
 
 mod client;
 mod limits;
+mod machine;
 mod process;
 mod server;
 mod table;
@@ -183,4 +184,5 @@ fn measure(
     }))
 }
 
+pub use machine::busy_machine;
 pub use table::{COLUMNS, cells, json, ratios, text, verdict};

@@ -8,7 +8,7 @@ use crate::model::findings::{
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
-    snapshot::{MetricValue, State},
+    snapshot::MetricValue,
     text::{count, duration},
 };
 
@@ -95,7 +95,7 @@ fn runnable_tasks(ctx: &RuleContext<'_>, tracker: &mut Option<GrowthTracker>) ->
         *tracker = None;
         return None;
     }
-    let runnable = ctx.target.tasks.iter().filter(|task| task.state == State::Scheduled).count();
+    let runnable = ctx.target.tasks.iter().filter(|task| task.is_runnable()).count();
     let runnable = (runnable as u64).max(ctx.target.runtime.injection_queue);
     let tracker = tracker.get_or_insert_with(|| GrowthTracker::new(ctx.now(), runnable));
     tracker.push(ctx.now(), runnable);
@@ -114,10 +114,12 @@ fn runnable_tasks(ctx: &RuleContext<'_>, tracker: &mut Option<GrowthTracker>) ->
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::model::findings::testing::{S, findings_of};
     use crate::{
         model::testing::{lab, snapshot, task},
-        snapshot::{MetricValue, State, Target, TaskStats, WorkloadMetric},
+        snapshot::{MetricValue, State, Target, TaskKind, TaskStats, WorkloadMetric},
     };
 
     fn with_runnable(n: u64, tasks: u64) -> Target {
@@ -132,6 +134,18 @@ mod tests {
             found[0].sentence,
             "more and more tasks are runnable: 390, 390 more than 9.75s ago"
         );
+    }
+
+    #[test]
+    fn queue_of_the_blocking_pool_is_not_one_of_runnable_tasks() {
+        let closures = |n: u64| {
+            let mut queued = with_runnable(n, 10 * n);
+            for task in &mut queued.tasks {
+                Arc::make_mut(&mut task.meta).kind = TaskKind::Blocking;
+            }
+            queued
+        };
+        assert!(findings_of("queue-growing", (0..40).map(closures)).is_empty());
     }
 
     #[test]
