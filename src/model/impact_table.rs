@@ -199,6 +199,13 @@ impl ImpactTable {
         self.entries.iter().rev()
     }
 
+    /// The long polls of this group of tasks in the last minute, latest first.
+    pub(super) fn of_group(&self, group: &str) -> impl Iterator<Item = &LongPoll> {
+        let is_of_group =
+            move |entry: &&LongPollEntry| entry.group().is_some_and(|name| **name == *group);
+        self.entries().filter(is_of_group).map(|entry| &*entry.evidence)
+    }
+
     /// The long polls of this task in the last minute, latest first.
     pub fn of_task(&self, key: u64) -> impl Iterator<Item = &LongPollEntry> {
         self.entries().filter(move |entry| entry.evidence.task == key)
@@ -292,6 +299,7 @@ mod tests {
             location: Some(format!("src/{function}.rs:7")),
             callee: None,
             share: 1.0,
+            libraries: Vec::new(),
         };
         LongPoll {
             captures: 1,

@@ -39,7 +39,8 @@ impl OffenderRow<'_> {
 
     /// The suggested fix.
     pub fn fix(&self) -> &'static str {
-        findings::fix_for(Some(&self.offender.evidence), RuleId::LongPoll.rule())
+        let polls = self.polls().map(|entry| &*entry.evidence);
+        findings::fix_for(Some(&self.offender.evidence), polls, RuleId::LongPoll.rule())
     }
 }
 

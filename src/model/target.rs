@@ -338,10 +338,9 @@ impl TargetModel {
         // While the net time is unknown, the watchdog may still find `block_in_place`.
         let is_decided =
             move |entry: &&LongPollEntry| !is_watched || entry.evidence.net_ns.is_some();
-        self.impact_table
-            .entries()
-            .filter(is_decided)
-            .filter_map(move |entry| findings::of_long_poll(entry, threshold_ns?, &self.target))
+        self.impact_table.entries().filter(is_decided).filter_map(move |entry| {
+            findings::of_long_poll(entry, threshold_ns?, &self.target, &self.impact_table)
+        })
     }
 }
 

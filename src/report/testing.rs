@@ -98,6 +98,7 @@ fn long_poll(now: u64, on: u64) -> LongPoll {
         location: Some("src/x.rs:7".into()),
         callee: None,
         share: 1.0,
+        libraries: Vec::new(),
     };
     let frames = [("hog::spin", 7, FrameKind::User), ("poll", 1, FrameKind::Probe)];
     LongPoll {

@@ -17,6 +17,9 @@ pub struct ProfileEntry {
     pub callee: Option<Arc<str>>,
     /// The share of stacks in this function, 0 to 1.
     pub share: f64,
+    /// The libraries that any of these stacks passes through: see [`Frame::library`]. The most
+    /// frequent stack alone may be outside of a library that takes much of the time.
+    pub libraries: Vec<Arc<str>>,
 }
 
 impl ProfileEntry {
@@ -26,6 +29,15 @@ impl ProfileEntry {
             location: offending_frame.location(),
             callee: stack.callee().map(|frame| frame.name.clone()),
             share: 0.0,
+            libraries: Vec::new(),
+        }
+    }
+
+    fn add_libraries(&mut self, stack: &Stack) {
+        for library in stack.task_frames().iter().filter_map(Frame::library) {
+            if !self.libraries.iter().any(|known| **known == *library) {
+                self.libraries.push(library.into());
+            }
         }
     }
 
@@ -35,10 +47,13 @@ impl ProfileEntry {
         let mut profile: Vec<(ProfileEntry, u32)> = Vec::new();
         for (stack, count) in stacks {
             let Some(frame) = stack.offending_frame() else { continue };
-            match profile.iter_mut().find(|(entry, _)| entry.function == frame.name) {
-                Some((_, total)) => *total += count,
-                None => profile.push((ProfileEntry::new(stack, frame), *count)),
-            }
+            let known = profile.iter().position(|(entry, _)| entry.function == frame.name);
+            let at = known.unwrap_or_else(|| {
+                profile.push((ProfileEntry::new(stack, frame), 0));
+                profile.len() - 1
+            });
+            profile[at].0.add_libraries(stack);
+            profile[at].1 += count;
         }
         profile.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let share = |count| f64::from(count) / f64::from(captures.max(1));

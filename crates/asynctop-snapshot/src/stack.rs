@@ -73,6 +73,25 @@ impl Frame {
         let path = self.path.as_ref()?;
         Some(self.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}")))
     }
+
+    /// The library that contains the function: the crate of a dependency, such as `redb`, the module
+    /// of the standard library, such as `std::fs`, or the prefix of a C function, such as `sqlite3`
+    /// in `sqlite3_step`. `None` for the program's own code, the runtime and the probe.
+    pub fn library(&self) -> Option<&str> {
+        // `<redb::Range<K> as Iterator>::next` and `<&mut redb::Range<K> as Iterator>::next`.
+        let path = self.function.trim_start_matches(['<', '&', '*']);
+        let path = ["mut ", "const ", "dyn "]
+            .iter()
+            .fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
+        let segments = match self.kind {
+            FrameKind::Dependency => 1,
+            FrameKind::Std => 2,
+            FrameKind::Native => return path.split_once('_').map(|(prefix, _)| prefix),
+            FrameKind::User | FrameKind::Runtime | FrameKind::Probe => return None,
+        };
+        let end = path.match_indices("::").nth(segments - 1).map_or(path.len(), |(at, _)| at);
+        Some(&path[..end])
+    }
 }
 
 impl fmt::Display for Frame {
@@ -210,6 +229,25 @@ mod tests {
         assert_eq!(stack.offending_frame().map(|frame| &*frame.name), Some("app::load"));
         assert_eq!(stack.callee().map(|frame| &*frame.name), Some("serde::de"));
         assert_eq!(stack.task_frames().len(), 4);
+    }
+
+    #[test]
+    fn library_is_a_crate_a_module_of_std_or_a_prefix() {
+        let library =
+            |function: &str, kind| Frame::new(function, kind).library().map(str::to_owned);
+        let cases = [
+            ("redb::tree::get", Dependency, Some("redb")),
+            ("<redb::Range<K> as core::iter::Iterator>::next", Dependency, Some("redb")),
+            ("<&mut redb::Range<K> as Iterator>::next", Dependency, Some("redb")),
+            ("<&std::fs::File as std::io::Read>::read", FrameKind::Std, Some("std::fs")),
+            ("sqlite3_step", Native, Some("sqlite3")),
+            ("read", Native, None),
+            ("app::redb::get", User, None),
+            ("tokio::fs::read", Runtime, None),
+        ];
+        for (function, kind, expected) in cases {
+            assert_eq!(library(function, kind).as_deref(), expected, "{function}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{cell::OnceCell, sync::Arc};
 
 use super::{
     AffectedTask, GroupCount, Rule, RuleId, Thresholds,
+    fix::fix_for,
     names::display_name,
     waits::{ContendedResource, contended_resources},
 };
@@ -146,6 +147,16 @@ impl<'a> RuleContext<'a> {
             let all_blocked = |end_ns: &u64| workers.iter().all(|w| is_blocked(w.index, *end_ns));
             polls.map(LongPollEntry::end_ns).filter(all_blocked).max().unwrap_or(0)
         })
+    }
+
+    /// The fix for a long poll of a task of this group: see [`fix_for`].
+    pub(super) fn fix_for(
+        &self,
+        evidence: Option<&Arc<LongPoll>>,
+        group: &str,
+        rule: &Rule,
+    ) -> &'static str {
+        fix_for(evidence.map(|evidence| &**evidence), self.impact_table.of_group(group), rule)
     }
 
     /// The length of a current poll, in nanoseconds.

@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
-    fix::fix_for,
     polls::{CountedPolls, Poll, polls},
     rule::{Check, Rule, RuleState, Unit},
 };
@@ -59,7 +58,7 @@ impl RuleState for LongPoll {
                     first_seen_ns: poll.began_ns,
                     count: u64::from(self.counted.insert(poll)),
                     evidence: poll.evidence.cloned(),
-                    fix: fix_for(poll.evidence, &RULE),
+                    fix: ctx.fix_for(poll.evidence, &poll.task.meta.group, &RULE),
                     ..RULE.task_candidate(
                         ctx.now(),
                         poll.task,

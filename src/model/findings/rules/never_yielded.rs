@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
-    fix::fix_for,
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::{
@@ -70,7 +69,7 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
     Finding {
         first_seen_ns: ctx.now().saturating_sub(task.lifetime_ns),
         evidence: evidence.cloned(),
-        fix: fix_for(evidence, &RULE),
+        fix: ctx.fix_for(evidence, &task.meta.group, &RULE),
         ..RULE.task_candidate(ctx.now(), task, group.measure, sentence)
     }
 }

@@ -9,7 +9,7 @@ use crate::model::findings::{
     rule_set::has_lines_of_futures,
 };
 use crate::{
-    model::LongPollEntry,
+    model::{ImpactTable, LongPollEntry},
     snapshot::{FieldId, PollKind, State, Target},
     text::{duration, plural},
 };
@@ -54,7 +54,7 @@ impl RuleState for WorkerHeld {
             evidence: poll.evidence.cloned(),
             affected: if poll.has_ended() { Vec::new() } else { affected.clone() },
             affected_tasks: if poll.has_ended() { 0 } else { affected_tasks },
-            fix: fix_for(poll.evidence, &RULE),
+            fix: ctx.fix_for(poll.evidence, &poll.task.meta.group, &RULE),
             sentence_when_resolved: Some(past_sentence(ctx, poll)),
             ..RULE.task_candidate(
                 ctx.now(),
@@ -67,13 +67,14 @@ impl RuleState for WorkerHeld {
     }
 }
 
-/// A poll of the impact table that blocked its worker for at least `threshold_ns`, as a finding: it
+/// A poll of the impact table `table` that blocked its worker for at least `threshold_ns`, as a finding: it
 /// may have ended before a snapshot could report it. `None` if it was shorter or the task may
 /// block.
 pub(in crate::model) fn of_long_poll(
     entry: &LongPollEntry,
     threshold_ns: u64,
     target: &Target,
+    table: &ImpactTable,
 ) -> Option<Finding> {
     let meta = entry.meta.as_ref().filter(|meta| !meta.kind.may_block())?;
     let (evidence, net_ns) = (&entry.evidence, entry.net_ns());
@@ -92,7 +93,7 @@ pub(in crate::model) fn of_long_poll(
         location: Some(meta.location.clone()),
         is_of_future: has_lines_of_futures(&target.description),
         evidence: Some(evidence.clone()),
-        fix: fix_for(Some(evidence), &RULE),
+        fix: fix_for(Some(evidence), table.of_group(&meta.group), &RULE),
         last_seen_ns: entry.end_ns(),
         count: 1,
         active: !evidence.is_ended,
@@ -231,7 +232,7 @@ mod tests {
         let snapshots: Vec<_> = snapshots.collect();
         for n in 1..=snapshots.len() {
             let finding = &findings_of("worker-held", snapshots[..n].iter().cloned())[0];
-            assert_eq!(finding.fix, fix_for(finding.evidence.as_ref(), &RULE));
+            assert_eq!(finding.fix, fix_for(finding.evidence.as_deref(), [].into_iter(), &RULE));
             assert_eq!(finding.fix.contains("sleep"), n % 2 == 1, "{n}: {}", finding.fix);
         }
     }

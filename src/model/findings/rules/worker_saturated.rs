@@ -7,7 +7,6 @@ use std::{
 
 use crate::model::findings::{
     Finding, RuleContext, RuleId, Severity,
-    fix::fix_for,
     rule::{Check, Rule, RuleState, Unit},
 };
 use crate::{
@@ -150,7 +149,7 @@ fn candidate(
         text::whole_percent(share)
     );
     let (affected, affected_tasks) = ctx.affected_tasks();
-    let fix = fix_for(evidence.as_ref(), &RULE);
+    let fix = ctx.fix_for(evidence.as_ref(), &task.meta.group, &RULE);
     Finding {
         evidence,
         affected,
