@@ -48,7 +48,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Tab], "Tab", NextScreen, "", "next screen"),
     binding(keys![NONE BackTab], "Shift-Tab", PreviousScreen, "", "previous screen"),
     binding(keys![NONE Char('b')], "b", Lab(ToggleHog), "hog", "start or stop the hog"),
-    binding(keys![NONE Char('B')], "B", ChangeHogKind(1), "", "next kind of hog: starts when the selection rests, or with Enter"),
+    binding(keys![NONE Char('B')], "B", ChangeHogKind(1), "", "next kind of hog; a running hog changes to it when the selection rests, or with Enter"),
     binding(keys![NONE Char('[')], "[", Lab(ShortenHold), "", "shorter hold time: the hog yields sooner; a fix does less at a time"),
     binding(keys![NONE Char(']')], "]", Lab(LengthenHold), "", "longer hold time: the hog yields later, at last never"),
     binding(keys![NONE Char('x')], "x", Cancel, "", "cancel the selected task; x again confirms"),

@@ -60,7 +60,9 @@ impl App {
         }
         let id = target.target().id;
         self.turn_on_hog = false;
-        Some(self.send(id, Command::Lab(LabCommand::TurnOnHog)))
+        let effect = self.send(id, Command::Lab(LabCommand::TurnOnHog));
+        self.automatic_request = Some(self.request);
+        Some(effect)
     }
 
     /// Shows the answers to commands.
@@ -69,7 +71,11 @@ impl App {
             let Outcome::Message(message) = &answer.outcome else { continue };
             if let Some(at) = self.requests.iter().position(|sent| *sent == answer.request) {
                 self.requests.swap_remove(at);
-                self.notify(&**message, now);
+                // It does not replace the answer to the key that restarted the hog.
+                match self.automatic_request == Some(answer.request) {
+                    true => self.notify_later(message, now),
+                    false => self.notify(&**message, now),
+                }
             }
         }
     }

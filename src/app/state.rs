@@ -70,6 +70,8 @@ pub struct App {
     pub(super) await_request: Option<(TaskKey, u64)>,
     /// Requests whose answers have not been shown.
     pub(super) requests: Vec<u64>,
+    /// The request that turned the hog on without a key.
+    pub(super) automatic_request: Option<u64>,
     /// The target that was selected on the previous screen.
     pub(super) last_selected: TargetId,
     pub(super) model: Arc<Model>,
@@ -78,6 +80,8 @@ pub struct App {
     /// The rows of the screen.
     pub(super) rows: Rows,
     message: Option<Message>,
+    /// A message to show after the current one.
+    next_message: Option<String>,
 }
 
 impl App {
@@ -115,11 +119,13 @@ impl App {
             request: 0,
             await_request: None,
             requests: Vec::new(),
+            automatic_request: None,
             last_selected: TargetId::default(),
             model: Arc::default(),
             frozen: None,
             rows: Rows::None,
             message: None,
+            next_message: None,
         }
     }
 
@@ -147,7 +153,8 @@ impl App {
         self.screens().find(|spec| spec.id == id)
     }
 
-    pub(super) fn list(&self) -> List {
+    /// The rows of the screen.
+    pub fn list(&self) -> List {
         self.screen().spec.list
     }
 
@@ -302,10 +309,22 @@ impl App {
         self.message = Some(Message { text: text.into(), until: now + MESSAGE_TIME });
     }
 
+    /// Shows a message that is not the answer to a key: after the current one, if there is one.
+    pub(super) fn notify_later(&mut self, text: &str, now: Duration) {
+        match self.message {
+            Some(_) => self.next_message = Some(text.to_owned()),
+            None => self.notify(text, now),
+        }
+    }
+
     /// Removes a message whose time is over, and starts the selected kind of hog once the selection
     /// rests.
     pub fn tick(&mut self, now: Duration) -> Option<Effect> {
-        self.message.take_if(|message| message.until <= now);
+        if self.message.take_if(|message| message.until <= now).is_some()
+            && let Some(next) = self.next_message.take()
+        {
+            self.notify(next, now);
+        }
         self.start_resting_hog_kind(now)
     }
 

@@ -356,6 +356,11 @@ mod tests {
         expect("!name>3", "!name>3", "name is a text: write name:word");
         assert_eq!(names("stat:idle ping"), ["ping-1"], "the term is ignored");
         assert_eq!(Filter::new("tasks>3 delay_p99>1ms").error::<GroupRow>(), None);
+        // Once the first error is corrected, the next one is reported.
+        for (text, at) in [("bsuy>1 nmae:x", 0..6), ("tasks>1 nmae:x", 8..14)] {
+            let error = Filter::new(text).error::<GroupRow>();
+            assert_eq!(error.map(|error| error.at), Some(at), "{text}");
+        }
         assert_eq!(Filter::new("db::scan main.rs:7").error::<TaskRow>(), None);
     }
 }

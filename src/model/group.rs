@@ -173,8 +173,11 @@ fn sum_up(model: &TargetModel, grouping: Grouping) -> Vec<GroupRow> {
         let DistributionKey::Group(name) = subject else { continue };
         let index = indices.get(&**name).filter(|_| grouping == Grouping::Name);
         if let Some(index) = index {
-            rows[*index].poll_p99_ns = distributions.poll_times.quantile(0.99);
-            rows[*index].delay_p99_ns = distributions.delays.quantile(0.99);
+            let row = &mut rows[*index];
+            row.poll_p99_ns = distributions.poll_times.quantile(0.99);
+            row.delay_p99_ns = distributions.delays.quantile(0.99);
+            // The distributions include tasks that are no longer listed.
+            row.max_poll_ns = row.max_poll_ns.max(distributions.poll_times.max());
         }
     }
     let has_stages = target.description.has(FieldId::Stage);

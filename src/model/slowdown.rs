@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::snapshot::Target;
+use crate::{
+    snapshot::{LabStats, Target, WorkloadStats},
+    text::count,
+};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// The rate of work settles within this time after a start, a change of a workload's size or the
@@ -27,7 +30,8 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 /// longer.
 ///
 /// The *baseline* is the rate over the last five seconds without a hog, except the quarter second
-/// after a start, a change of a workload's size or the end of a hog. It is frozen while a hog is
+/// after a start, a change of a workload's size or the end of a hog, and not before all instances
+/// have started to work. It is frozen while a hog is
 /// on, and while a workload's mode is not the one of the baseline. Without a hog, a change of size
 /// (also by the cancellation of a task) starts a new baseline in the current modes; beside a hog, a
 /// workload whose size has changed is left out.
@@ -35,6 +39,8 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 pub struct Slowdown {
     /// The factor; `None` without closed-loop work or without a baseline.
     pub factor: Option<Factor>,
+    /// The reason if there is no factor; empty without a lab.
+    pub no_factor: Arc<str>,
     /// Each closed-loop workload: (name, units per second of the baseline, current units per
     /// second).
     pub shares: Vec<(Arc<str>, f64, f64)>,
@@ -71,6 +77,8 @@ struct Progress {
     work: Vec<(Arc<str>, Size, u64)>,
     /// The mode of each workload that has several.
     modes: Modes,
+    /// Whether instances of the closed-loop work have yet to start.
+    is_starting: bool,
 }
 
 impl Progress {
@@ -127,6 +135,7 @@ impl Tracker {
             modes: (lab.workloads.iter())
                 .filter_map(|workload| Some((Arc::clone(&workload.name), workload.mode.clone()?)))
                 .collect(),
+            is_starting: starting(lab).is_some(),
         };
         self.note_changes(&now, lab.hog.on_since_ns);
         if self.undisturbed_since_ns.is_some() {
@@ -136,6 +145,10 @@ impl Tracker {
         let window_ns = hold_ns.saturating_mul(3).clamp(SECOND_NS, MAX_WINDOW_NS);
         self.compare(&now, window_ns);
         self.latest.baseline_ns = self.baseline_ns;
+        self.latest.no_factor = match self.latest.factor {
+            Some(_) => "".into(),
+            None => self.no_factor(lab),
+        };
         let is_other = |mode: &&_| !self.baseline_modes.contains(mode);
         self.latest.other_modes = now.modes.iter().filter(is_other).cloned().collect();
         self.past.push_back(now);
@@ -163,11 +176,28 @@ impl Tracker {
         }
         if hog_since_ns.is_some() || now.modes != self.baseline_modes {
             self.undisturbed_since_ns = None;
-        } else if self.undisturbed_since_ns.is_none() || resized {
+        } else if self.undisturbed_since_ns.is_none()
+            || resized
+            || now.is_starting && self.baseline_ns == 0
+        {
             self.undisturbed_since_ns = Some(now.taken_ns);
         }
         if self.past.back().is_none_or(|last| last.done() < now.done()) {
             self.last_progress_ns = now.taken_ns;
+        }
+    }
+
+    fn no_factor(&self, lab: &LabStats) -> Arc<str> {
+        let has_work = lab.workloads.iter().any(|workload| workload.unit.is_some());
+        match starting(lab) {
+            _ if !has_work => "no closed-loop workload".into(),
+            Some((workload, started)) => {
+                let (started, all) = (count(started), count(workload.count as u64));
+                format!("{started} of {all} {} have started", workload.name).into()
+            }
+            None if self.baseline_ns > 0 => "the size has changed since the baseline".into(),
+            None if self.hog_since_ns.is_some() => "no baseline without a hog".into(),
+            None => "the baseline is being measured".into(),
         }
     }
 
@@ -220,6 +250,15 @@ impl Tracker {
     }
 }
 
+/// A closed-loop workload of which not all instances have started, and the number of those that
+/// have.
+fn starting(lab: &LabStats) -> Option<(&WorkloadStats, u64)> {
+    let closed = lab.workloads.iter().filter(|workload| workload.unit.is_some());
+    closed
+        .filter_map(|workload| Some((workload, workload.started?)))
+        .find(|(workload, started)| *started < workload.count as u64)
+}
+
 /// (workload, size, units, units per second) between two moments.
 fn rates<'a>(
     first: &'a Progress,
@@ -252,6 +291,7 @@ mod tests {
         hold: Option<u64>,
         count: usize,
         cancelled: u64,
+        started: Option<u64>,
         mode: &'static str,
         stops: Vec<Stop>,
     }
@@ -269,6 +309,7 @@ mod tests {
                 hold,
                 count: 3,
                 cancelled: 0,
+                started: None,
                 mode,
                 stops,
             }
@@ -284,6 +325,7 @@ mod tests {
                 lab.hog.hold_ns = self.hold;
                 lab.workloads[0].mode = Some(self.mode.into());
                 lab.workloads[0].cancelled = self.cancelled;
+                lab.workloads[0].started = self.started;
                 next.lab = Some(lab);
                 let stops = self.stops.clone();
                 next.machine = Some(MachineStats { stops, ..MachineStats::default() });
@@ -396,6 +438,23 @@ mod tests {
     }
 
     #[test]
+    fn factor_is_unknown_until_all_instances_have_started() {
+        let mut run = LabRun::new();
+        run.started = Some(2);
+        run.steps(20, 900);
+        let slowdown = run.steps(4, 0);
+        assert_eq!(slowdown.factor, None);
+        assert_eq!(&*slowdown.no_factor, "2 of 3 tcp have started");
+        run.started = Some(3);
+        assert_eq!(&*run.steps(1, 100).no_factor, "the baseline is being measured");
+        assert!((times(run.factor(20, 100)) - 1.0).abs() < 1e-9);
+        // Clients that disconnect later are part of the effect of a hog.
+        run.hog_since = Some(run.now);
+        run.started = Some(1);
+        assert!((times(run.factor(8, 50)) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn size_change_starts_a_new_baseline_in_the_current_mode() {
         let mut run = LabRun::new();
         run.steps(20, 100);
@@ -439,6 +498,7 @@ mod tests {
             tracker.advance(&next);
         }
         assert_eq!((tracker.latest().factor, tracker.latest().baseline_ns), (None, 2_500 * MS));
+        assert_eq!(&*tracker.latest().no_factor, "no closed-loop workload");
     }
 
     #[test]

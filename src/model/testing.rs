@@ -122,6 +122,7 @@ pub(crate) fn lab(
                 name: name.into(),
                 count,
                 cancelled: 0,
+                started: None,
                 paused: None,
                 unit: unit.map(Into::into),
                 done,

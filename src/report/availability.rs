@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::snapshot::{Accuracy, FieldId, Target};
+use crate::{
+    model::TargetModel,
+    snapshot::{Accuracy, FieldId, Target},
+};
 
 /// The reason why the slowdown is unavailable.
-pub(super) fn no_slowdown(target: &Target) -> &str {
-    let reason = target.description.reason(FieldId::Slowdown);
-    reason.unwrap_or("no closed-loop workload, or no baseline without a hog yet")
+pub(super) fn no_slowdown(model: &TargetModel) -> &str {
+    let reason = model.target().description.reason(FieldId::Slowdown);
+    reason.unwrap_or(&model.slowdown().no_factor)
 }
 
 /// The path of a field → the reason why it is unavailable. Parts of a field that is unavailable as a

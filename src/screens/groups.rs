@@ -86,6 +86,11 @@ fn title(app: &App, theme: Theme) -> Spans {
     spans
 }
 
+/// Histories are kept for groups by name.
+pub(super) fn is_hidden(app: &App, field: &Field<GroupRow>) -> bool {
+    grouping(app) != Grouping::Name && field.name.ends_with("_history")
+}
+
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let [area, below] = preview::split(area, preview_height(area.as_size()));
@@ -98,10 +103,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         _ => table::title_of(app, theme, field),
     };
-    // Histories are kept for groups by name.
-    let is_hidden = |field: &Field<GroupRow>| {
-        grouping(app) != Grouping::Name && field.name.ends_with("_history")
-    };
+    let is_hidden = |field: &Field<GroupRow>| is_hidden(app, field);
     let table = Fields::<GroupRow>::draw_titles(app, canvas, area, is_hidden, title);
     for (row, y) in table::visible_rows(app, area) {
         let group = &app.group_rows()[row];

@@ -88,6 +88,11 @@ fn viewport(app: &App, size: Size) -> Viewport {
     Viewport::with_rows(usize::from(size.height.saturating_sub(1 + RUNTIME) / lines))
 }
 
+/// Where the histories have lines of their own, they are no column.
+pub(super) fn is_hidden(app: &App, height: u16, field: &Field<WorkerRow>) -> bool {
+    graph_height(app, height) > 0 && field.name == "history"
+}
+
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(model) = app.selected() else { return };
     let target = model.target();
@@ -106,7 +111,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         _ => field.title.to_owned(),
     };
-    let is_hidden = |field: &Field<WorkerRow>| lines > 0 && field.name == "history";
+    let is_hidden = |field: &Field<WorkerRow>| is_hidden(app, area.height, field);
     let table = Fields::<WorkerRow>::draw_titles(app, canvas, area, is_hidden, title);
     let now_ns = target.known_until_ns;
     let rows = usize::from(area.height.saturating_sub(1 + RUNTIME) / (1 + lines));

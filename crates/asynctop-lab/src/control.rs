@@ -157,7 +157,10 @@ impl Lab {
             return format!("hog: still {}; {} {reason}", hog.kind.as_str(), kind.as_str());
         }
         let before = std::mem::replace(&mut hog.kind, kind);
-        let Some(since_ns) = hog.on_since() else { return format!("hog: {}", describe(&hog)) };
+        let Some(since_ns) = hog.on_since() else {
+            let when = if hog.restart_pending { "" } else { "; b starts it" };
+            return format!("hog: {}{when}", describe(&hog));
+        };
         let Err(error) = self.start_hogs(epoch, &mut hog, since_ns) else {
             return format!("hog: {}", describe(&hog));
         };

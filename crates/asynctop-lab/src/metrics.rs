@@ -23,6 +23,8 @@ pub(crate) struct Metrics(Arc<Mutex<Vec<(&'static str, MetricCell)>>>);
 #[derive(Clone, Debug)]
 enum MetricCell {
     Count(Count),
+    /// The number of instances that have started to work.
+    Started(Count),
     Text(Text),
     Latency(Latency),
 }
@@ -38,6 +40,22 @@ impl Metrics {
         let count = Count::default();
         lock(&self.0).push((name, MetricCell::Count(count.clone())));
         count
+    }
+
+    /// A count of the instances that have started to work. Slowdown has no baseline before all of
+    /// them have.
+    pub(crate) fn count_of_started(&self, name: &'static str) -> Count {
+        let count = Count::default();
+        lock(&self.0).push((name, MetricCell::Started(count.clone())));
+        count
+    }
+
+    /// The current count of started instances; `None` if the workload does not count them.
+    pub(crate) fn started(&self) -> Option<u64> {
+        lock(&self.0).iter().find_map(|(_, cell)| match cell {
+            MetricCell::Started(count) => Some(count.get()),
+            _ => None,
+        })
     }
 
     pub(crate) fn text(&self, name: &'static str) -> Text {
@@ -56,7 +74,9 @@ impl Metrics {
     pub(crate) fn read(&self) -> Vec<WorkloadMetric> {
         let read = |(name, cell): &(&'static str, MetricCell)| {
             let value = match cell {
-                MetricCell::Count(count) => MetricValue::Count(count.get()),
+                MetricCell::Count(count) | MetricCell::Started(count) => {
+                    MetricValue::Count(count.get())
+                }
                 MetricCell::Text(text) => MetricValue::Text(Arc::clone(&lock(&text.0))),
                 MetricCell::Latency(latency) => latency.read(Instant::now()),
             };

@@ -108,6 +108,7 @@ impl LabState {
             name: Arc::clone(&state.spec.name),
             count: state.target_count.load(Ordering::Relaxed),
             cancelled: state.cancelled.get(),
+            started: state.metrics.started(),
             paused: state.paused_count(),
             unit: state.spec.kind.unit.map(Into::into),
             done: state.done.get(),

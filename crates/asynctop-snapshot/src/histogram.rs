@@ -101,14 +101,15 @@ impl Histogram {
 
     /// The durations counted since `earlier`, an older copy of this histogram.
     ///
-    /// Their maximum is the upper bound of the highest bucket that grew, if it is not the new maximum.
+    /// Unless the maximum is new, theirs is that of the highest bucket that grew: like a quantile, it
+    /// may be too short or too long by [`ERROR_FACTOR`](Self::ERROR_FACTOR).
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         let mut delta = Histogram { overflow_from: self.overflow_from, ..Histogram::default() };
         for (bucket, (now, then)) in self.counts.iter().zip(&earlier.counts).enumerate() {
             let added = now.saturating_sub(*then);
             delta.counts[bucket] = added;
             if added > 0 {
-                delta.max = lower_bound(bucket + 1).min(self.max);
+                delta.max = geometric_mean(bucket).min(self.max);
             }
         }
         delta.overflow = self.overflow.saturating_sub(earlier.overflow);
@@ -155,7 +156,8 @@ impl Histogram {
         self.counts.iter().sum::<u64>() + self.overflow
     }
 
-    /// The longest duration in ns; an upper bound after [`Self::since`] and [`Self::remove_longest`].
+    /// The longest duration in ns; an estimate after [`Self::since`], an upper bound after
+    /// [`Self::remove_longest`].
     pub fn max(&self) -> u64 {
         self.max
     }

@@ -30,6 +30,9 @@ pub struct WorkloadStats {
     pub count: usize,
     /// Tasks that the user has cancelled. They are not replaced until the count changes.
     pub cancelled: u64,
+    /// The number of instances that have started to work, if the workload counts them: those in
+    /// another process connect one after the other.
+    pub started: Option<u64>,
     /// The number of instances to start again after a pause; `None` if it is not paused.
     pub paused: Option<usize>,
     /// The unit of its work, such as "request"; `None` if it is not closed-loop.

@@ -55,7 +55,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
     let slowdown = slowdown(model.slowdown(), now_ns, description);
     let mut unavailable = availability::unavailable(target);
     if slowdown.is_none() {
-        unavailable.insert(FieldId::Slowdown.path(), availability::no_slowdown(target));
+        unavailable.insert(FieldId::Slowdown.path(), availability::no_slowdown(model));
     }
     if let Some(reason) = description.reason(FieldId::Lab) {
         unavailable.insert(FieldId::Lab.path(), reason);

@@ -22,7 +22,6 @@ pub(super) fn phases(
     let mut columns = vec![
         Column::left("PHASE"),
         Column::right("DURATION"),
-        Column::right("SLOWDOWN").of(FieldId::Slowdown),
         Column::right("DELAY P50").of(FieldId::SchedulingDelay),
         Column::right("DELAY P99").of(FieldId::SchedulingDelay),
     ];
@@ -32,7 +31,6 @@ pub(super) fn phases(
         let mut row = vec![
             phase.name.to_owned(),
             duration(phase.duration_ns),
-            slowdown_factor(phase.slowdown.factor),
             optional(phase.scheduling_delay.p50_ns, bucket_duration),
             optional(phase.scheduling_delay.p99_ns, bucket_duration),
         ];

@@ -79,13 +79,13 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let factor = snapshot.description.get(FieldId::Slowdown, slowdown.factor).ok().flatten();
     match (factor, slowdown.standstill_since_ns) {
         (None, _) => {
-            writeln!(out, "slowdown     {UNAVAILABLE}  ({})", availability::no_slowdown(snapshot))?
+            writeln!(out, "slowdown     {UNAVAILABLE}  ({})", availability::no_slowdown(model))?
         }
         (Some(_), Some(since)) => {
             let lasted = duration(snapshot.taken_ns.saturating_sub(since));
-            writeln!(out, "slowdown     {STANDSTILL}: no work done for {lasted}")?;
+            writeln!(out, "slowdown     {STANDSTILL} at the end: no work done for {lasted}")?;
         }
-        (factor, None) => writeln!(out, "slowdown     {}", slowdown_factor(factor))?,
+        (factor, None) => writeln!(out, "slowdown     {} at the end", slowdown_factor(factor))?,
     }
     let delay = |ns: Option<u64>| {
         let known = snapshot.description.get(FieldId::SchedulingDelay, ns).ok().flatten();

@@ -1,6 +1,7 @@
 //! The screen without a finding: the largest impact, if there is one, and the rules.
 
 use ratatui::{layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr;
 
 use super::wrapped;
 use crate::{
@@ -12,9 +13,6 @@ use crate::{
     },
     text::wrap,
 };
-
-/// The columns before the meaning of a rule.
-const INDENT: usize = 32;
 
 /// The height of all lines.
 pub(super) fn height(app: &App, width: u16) -> u16 {
@@ -39,7 +37,6 @@ fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
             wrapped(&text, width, theme.warning())
         }
     };
-    let room = usize::from(width).saturating_sub(INDENT + 1).max(20);
     let unavailable = |rule: &Rule| {
         let cannot_fire =
             |model: &TargetModel| rule.unavailable(&model.target().description).is_some();
@@ -47,15 +44,21 @@ fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
     };
     let rules = RULES.iter().filter(|rule| !unavailable(rule));
     let rules = rules.filter_map(|rule| Some((rule, app.model().thresholds().get(rule.id)?)));
-    let wrapped: Vec<_> = rules.map(|(rule, at)| (rule, at, wrap(rule.meaning, room))).collect();
+    let rules: Vec<_> = rules.map(|(rule, at)| (rule, rule.unit.write(at))).collect();
+    let name_width = rules.iter().map(|(rule, _)| rule.name.len()).max().unwrap_or(0);
+    let threshold_width = rules.iter().map(|(_, at)| at.width()).max().unwrap_or(0);
+    let indent = 2 + name_width + 2 + threshold_width + 2;
+    let room = usize::from(width).saturating_sub(indent + 1).max(20);
+    let wrapped = rules.into_iter().map(|(rule, at)| (rule, at, wrap(rule.meaning, room)));
+    let wrapped: Vec<_> = wrapped.collect();
     let wanted = lines.len() + wrapped.iter().map(|(.., meaning)| meaning.len()).sum::<usize>();
     let fits = wanted <= usize::from(height);
     for (rule, threshold, meaning) in wrapped {
-        let (mut name, mut threshold) = (rule.name, rule.unit.write(threshold));
+        let (mut name, mut threshold) = (rule.name, threshold);
         let meaning = if fits { meaning } else { vec![rule.meaning.to_owned()] };
         for line in meaning {
-            let name = format!("  {:<19}", std::mem::take(&mut name));
-            let threshold = format!("{:>9}  ", std::mem::take(&mut threshold));
+            let name = format!("  {:<name_width$}", std::mem::take(&mut name));
+            let threshold = format!("  {:>threshold_width$}  ", std::mem::take(&mut threshold));
             lines.push(vec![(name, theme.title()), (threshold, theme.dim()), (line, Style::new())]);
         }
     }

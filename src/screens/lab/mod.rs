@@ -49,7 +49,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
                 .in_footer("kind", 3)
                 .help("previous kind of hog"),
             ScreenKey::new(Action::Right, Action::ChangeHogKind(1))
-                .help("next kind of hog: starts when the selection rests, or with Enter"),
+                .help("next kind of hog; a running hog changes to it when the selection rests, or with Enter"),
             ScreenKey::new(SHORTEN, SHORTEN).in_footer("hold", 6),
             ScreenKey::new(LENGTHEN, LENGTHEN),
             ScreenKey::new(Action::SwitchMode, Action::SwitchMode),

@@ -8,6 +8,7 @@
 //! ```
 
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Choice, Line, choices, paragraph};
 use crate::{
@@ -15,21 +16,24 @@ use crate::{
     model::Slowdown,
     screens::{theme::Theme, widgets::bars::bar},
     snapshot::{LabStats, MetricValue, WorkloadMetric, WorkloadStats},
-    text::{UNAVAILABLE, bucket_duration, compact_count, duration, optional, rate},
+    text::{UNAVAILABLE, bucket_duration, compact_count, duration, fit, optional, rate},
 };
 
+/// The minimum width of the names.
+const MIN_NAME: usize = 13;
 /// The width of the bar of the current rate.
 const BAR: usize = 10;
 
 pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usize) -> Vec<Line> {
+    let name = name_width(lab, room);
     let titles = format!(
-        " {:<14}{:>6}{:>11}{:>8} {:BAR$} UNIT",
+        " {:<name$} {:>5}{:>11}{:>8} {:BAR$} UNIT",
         "WORKLOAD", "COUNT", "BASELINE/S", "NOW/S", ""
     );
     let mut lines: Vec<Line> = vec![vec![(titles, theme.title())].into()];
     for (at, workload) in lab.workloads.iter().enumerate() {
         let row = Some((at, room as u16));
-        lines.push(Line { row, ..line(workload, slowdown, theme) });
+        lines.push(Line { row, ..line(workload, slowdown, theme, name) });
     }
     for (at, workload) in lab.workloads.iter().enumerate() {
         lines.extend(modes(at, workload, theme, room));
@@ -46,13 +50,23 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usi
     lines
 }
 
-fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme) -> Line {
+/// The width of the names: that of the longest one, unless the units would have no room.
+fn name_width(lab: &LabStats, room: usize) -> usize {
+    const OTHERS: usize = 1 + 6 + 11 + 8 + 1 + BAR + 1;
+    let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(UnicodeWidthStr::width).max();
+    let names = &mut lab.workloads.iter().map(|workload| &*workload.name);
+    let units = &mut lab.workloads.iter().filter_map(|workload| workload.unit.as_deref());
+    let free = room.saturating_sub(OTHERS + widest(units).unwrap_or(0));
+    widest(names).unwrap_or(0).min(free).max(MIN_NAME)
+}
+
+fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme, name: usize) -> Line {
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
     let rate_of = |value: Option<f64>| optional(value, rate);
     let style = if workload.paused.is_some() { theme.dim() } else { Style::new() };
     let start = format!(
-        " {:<14}{:>6}{:>11}{:>8} ",
-        workload.name,
+        " {:<name$} {:>5}{:>11}{:>8} ",
+        fit(&workload.name, name, theme.ascii),
         workload.count,
         rate_of(share.map(|(_, before, _)| *before)),
         rate_of(share.map(|(_, _, now)| *now)),

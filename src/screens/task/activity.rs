@@ -39,6 +39,15 @@ fn paragraph(text: &str, room: usize, style: Style) -> Vec<Spans> {
     lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
+/// A line with its indent. What does not fit follows on further lines.
+fn hanging(line: &str, room: usize) -> Vec<Spans> {
+    let text = line.trim_start();
+    let indent = line.len() - text.len();
+    let lines = wrap(text, room.saturating_sub(indent + 4)).into_iter().enumerate();
+    let indent = |at: usize| " ".repeat(1 + indent + if at > 0 { 2 } else { 0 });
+    lines.map(|(at, line)| vec![(indent(at) + &line, Style::new())]).collect()
+}
+
 /// The cause of a long poll, its time by function, and its stack.
 fn evidence(details: &Details<'_>, poll: &LongPoll, room: usize) -> Vec<Spans> {
     let theme = details.theme;
@@ -83,9 +92,9 @@ fn waits(details: &Details<'_>, room: usize) -> Vec<Spans> {
             true => format!("in a poll; its await point {} ago:", duration(ago)),
             false => format!("await point, requested {} ago", duration(ago)),
         };
-        let lines = answer.lines().into_iter().map(|line| (format!(" {line}"), Style::new()));
-        let title = (format!(" {title}"), theme.dim());
-        return std::iter::once(title).chain(lines).map(|line| vec![line]).collect();
+        let lines = answer.lines();
+        let lines = lines.iter().flat_map(|line| hanging(line, room));
+        return paragraph(&title, room, theme.dim()).into_iter().chain(lines).collect();
     }
     let text = match (request, task.state) {
         (Some(_), _) => "await point requested: shown with the next sample",

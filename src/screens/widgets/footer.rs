@@ -7,6 +7,7 @@ use super::canvas::Canvas;
 use crate::{
     app::{Action, App, HitTarget, Overlay, Prompt, keymap::Binding},
     snapshot::LabCommand,
+    text::wrap,
 };
 
 /// A key in the footer.
@@ -24,6 +25,8 @@ impl FooterKey {
     }
 }
 
+/// The maximum height of a message.
+const MESSAGE_LINES: u16 = 3;
 /// Columns reserved for keys beside a message: those that quit and show the help.
 const KEYS_BESIDE_MESSAGE: u16 = 16;
 
@@ -143,7 +146,8 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Draws a prompt or a message over the last line of the area. Returns whether there is one.
+/// Draws a prompt or a message over the last line of the area, and over those above it if it is
+/// longer. Returns whether there is one.
 pub fn draw_urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
     let theme = canvas.theme;
     let (text, style) = match (&app.prompt, app.message()) {
@@ -168,8 +172,12 @@ pub fn draw_urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
         (_, Some(message)) => (format!(" {message}"), theme.title()),
         _ => return false,
     };
-    let last = Rect::new(area.x, area.bottom().saturating_sub(1), area.width, 1);
-    canvas.clear(last);
-    canvas.put(last.x, last.y, last.width, &text, style);
+    let lines = wrap(&text, usize::from(area.width.saturating_sub(2)));
+    let height = (lines.len() as u16).min(MESSAGE_LINES).min(area.bottom());
+    let area = Rect::new(area.x, area.bottom() - height, area.width, height);
+    canvas.clear(area);
+    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
+        canvas.put(area.x + 1, y, area.width.saturating_sub(1), line, style);
+    }
     true
 }

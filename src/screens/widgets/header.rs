@@ -16,7 +16,9 @@ use crate::{
     model::{Factor, TargetModel, Thresholds},
     screens::theme::Theme,
     snapshot::{Connection, ConsoleStats, FieldId, Flavor, HogStats},
-    text::{bucket_duration, bytes, duration, factor, optional, percent, whole_percent},
+    text::{
+        UNAVAILABLE, bucket_duration, bytes, duration, factor, optional, percent, whole_percent,
+    },
 };
 
 /// A part of the line. Parts with a high rank are dropped first.
@@ -231,7 +233,14 @@ fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Threshold
     let text = format!("delay p99 {}", optional(delay, bucket_duration));
     let long = format!("sched {text}");
     parts.push(right(3, text, style).or_longer(long));
-    let Some(slowdown) = model.slowdown().factor else { return };
+    let Some(slowdown) = model.slowdown().factor else {
+        let reason = &model.slowdown().no_factor;
+        if !reason.is_empty() {
+            let part = right(0, format!("slowdown {UNAVAILABLE}"), theme.dim());
+            parts.push(part.or_longer(format!("slowdown {UNAVAILABLE} ({reason})")));
+        }
+        return;
+    };
     let (text, style) = match slowdown {
         Factor::Standstill => (theme.glyph("∞", "inf").to_owned(), theme.critical()),
         Factor::Times(n) if n >= 10.0 => (factor(n), theme.critical()),

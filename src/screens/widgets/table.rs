@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::canvas::{Canvas, Spans};
 use crate::{
     app::{App, HitTarget},
-    model::{Cell, Emphasis, Field, FieldKind, Row, TargetModel, Width},
+    model::{Cell, Column, Emphasis, Field, FieldKind, Row, TargetModel, Width},
     screens::theme::Theme,
 };
 
@@ -117,15 +117,26 @@ pub fn places<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, width: u16) -> 
 /// A table of fields: the places of its columns.
 pub struct Fields<R: 'static> {
     fields: Vec<&'static Field<R>>,
+    titles: Vec<String>,
+    /// The position of the column by which the rows are sorted.
+    sorted: Option<usize>,
     places: Vec<Place<usize>>,
 }
 
+/// The columns that have room on a line of this width, except those that `is_hidden`.
+pub fn fitting<R: Row>(
+    app: &App,
+    width: u16,
+    is_hidden: impl Fn(&Field<R>) -> bool,
+) -> Vec<Column> {
+    let table = Fields::<R>::new(app, width, is_hidden, |field| field.title.to_owned());
+    table.places.iter().map(|place| table.fields[place.column].name).collect()
+}
+
 impl<R: Row> Fields<R> {
-    /// The columns that fit, except those that `is_hidden`, and their titles at the top of `area`.
-    pub fn draw_titles(
+    fn new(
         app: &App,
-        canvas: &mut Canvas<'_>,
-        area: Rect,
+        width: u16,
         is_hidden: impl Fn(&Field<R>) -> bool,
         title: impl Fn(&Field<R>) -> String,
     ) -> Self {
@@ -150,16 +161,31 @@ impl<R: Row> Fields<R> {
             Spec { column: at, width, rank, right: field.kind.is_number() }
         };
         let specs: Vec<_> = fields.iter().enumerate().map(spec).collect();
-        let places = places(&specs, sorted.unwrap_or(usize::MAX), area.width);
-        for place in &places {
-            let descending = query.filter(|_| sorted == Some(place.column)).map(|it| it.descending);
-            place.put_title(canvas, area.y, &titles[place.column], descending);
-            if query.is_some() && fields[place.column].kind != FieldKind::Graph {
-                let target = HitTarget::Column(fields[place.column].name);
+        let places = places(&specs, sorted.unwrap_or(usize::MAX), width);
+        Fields { fields, titles, sorted, places }
+    }
+
+    /// The columns that fit, except those that `is_hidden`, and their titles at the top of `area`.
+    pub fn draw_titles(
+        app: &App,
+        canvas: &mut Canvas<'_>,
+        area: Rect,
+        is_hidden: impl Fn(&Field<R>) -> bool,
+        title: impl Fn(&Field<R>) -> String,
+    ) -> Self {
+        let table = Fields::new(app, area.width, is_hidden, title);
+        let query = app.row_query().query();
+        for place in &table.places {
+            let field = table.fields[place.column];
+            let is_sorted = table.sorted == Some(place.column);
+            let descending = query.filter(|_| is_sorted).map(|it| it.descending);
+            place.put_title(canvas, area.y, &table.titles[place.column], descending);
+            if query.is_some() && field.kind != FieldKind::Graph {
+                let target = HitTarget::Column(field.name);
                 canvas.on_click(place.title_area(area.y), target);
             }
         }
-        Fields { fields, places }
+        table
     }
 
     /// Draws a row. `graph` draws the cells of graphs.

@@ -59,7 +59,7 @@ fn open(context: Context) -> io::Result<Box<dyn Workload>> {
     })?;
     net::allow_connections(count, 1)?;
     let (listener, address) = net::listen(spawner.handle())?;
-    let answered = metrics.count("customers answered");
+    let answered = metrics.count_of_started("customers answered");
     let serve = move |stream| serve(stream, done.clone(), answered.clone());
     spawner.spawn("accept", net::accept(listener, spawner.clone(), failure.clone(), serve));
     let every = params.duration(&EVERY);
