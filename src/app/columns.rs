@@ -88,7 +88,7 @@ impl App {
         match self.list() {
             List::Tasks => Some((TaskRow::TABLE, defaults::<TaskRow>())),
             List::Groups => Some((GroupRow::TABLE, defaults::<GroupRow>())),
-            List::BusiestWorkers => Some((WorkerRow::TABLE, defaults::<WorkerRow>())),
+            List::Workers => Some((WorkerRow::TABLE, defaults::<WorkerRow>())),
             List::Resources => Some((ResourceRow::TABLE, defaults::<ResourceRow>())),
             _ => None,
         }

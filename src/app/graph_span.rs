@@ -49,4 +49,14 @@ impl App {
             GraphSpan::FifteenMinutes => GraphSpan::OneMinute,
         };
     }
+
+    /// Shows a shorter time in graphs, or a longer one, down to the shortest and up to the longest.
+    pub(super) fn zoom_graphs(&mut self, closer: bool) {
+        self.graph_span = match (self.graph_span, closer) {
+            (GraphSpan::FifteenMinutes, true) => GraphSpan::FiveMinutes,
+            (_, true) => GraphSpan::OneMinute,
+            (GraphSpan::OneMinute, false) => GraphSpan::FiveMinutes,
+            (_, false) => GraphSpan::FifteenMinutes,
+        };
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, App, Effect, List, RowKey, cursor::Step};
+use super::{Action, App, Effect, List, cursor::Step};
 use crate::{model::Column, snapshot::LabCommand};
 
 /// Two clicks on the same part within this time open it.
@@ -37,17 +37,20 @@ pub enum HitTarget {
     },
     /// The bar of a worker above the screen.
     Worker(usize),
+    /// A graph of the history.
+    Graph,
     /// A key in the footer.
     Key(Action),
 }
 
 impl App {
-    /// Scrolls by one step of the wheel. Over a timeline it zooms.
+    /// Scrolls by one step of the wheel. Over a timeline and over the graphs it zooms.
     pub fn wheel(&mut self, down: bool, over: Option<HitTarget>, now: Duration) {
         match over {
             Some(HitTarget::Moment { column, .. }) if self.overlay().is_none() => {
                 self.zoom_at_column(!down, column, now);
             }
+            Some(HitTarget::Graph) => self.zoom_graphs(!down),
             _ => self.scroll_by(if down { WHEEL_ROWS } else { -WHEEL_ROWS }),
         }
     }
@@ -79,11 +82,10 @@ impl App {
         }
         match target {
             HitTarget::Worker(worker) => {
-                self.show_list(List::BusiestWorkers);
-                if let Some(row) = self.row_of(&RowKey::Worker(worker)) {
-                    self.step(Step::To(row));
-                }
+                self.show_list(List::Workers);
+                self.select_worker(worker);
             }
+            HitTarget::Graph => self.change_graph_span(),
             HitTarget::Key(action) => return self.act(action, now),
             HitTarget::Poll(position) => self.select_poll(position, now),
             HitTarget::HogKind(position) => return self.click_hog_kind(position, now),

@@ -21,10 +21,10 @@ pub enum List {
     Resources,
     /// Findings, in the order of the model, and below them the impact table.
     Findings,
-    /// Workers of the selected target, in Tokio's order.
-    Workers,
     /// Workers of the selected target, the busiest first if there are many.
-    BusiestWorkers,
+    Workers,
+    /// The same workers, on the timeline.
+    Tracks,
     /// Workloads of the lab.
     Workloads,
 }
@@ -32,7 +32,7 @@ pub enum List {
 impl List {
     /// Whether screens with these rows share the selection.
     pub(super) fn shares_selection_with(self, other: List) -> bool {
-        let of_workers = |list| matches!(list, List::Workers | List::BusiestWorkers);
+        let of_workers = |list| matches!(list, List::Workers | List::Tracks);
         self == other || of_workers(self) && of_workers(other)
     }
 
@@ -42,9 +42,7 @@ impl List {
             List::Tasks => RowQuery::Tasks(Query::default()),
             List::Groups => RowQuery::Groups(Query::default()),
             List::Resources => RowQuery::Resources(Query::of_resources()),
-            List::Findings | List::Workers | List::BusiestWorkers | List::Workloads => {
-                RowQuery::None
-            }
+            List::Findings | List::Workers | List::Tracks | List::Workloads => RowQuery::None,
         }
     }
 }
@@ -114,8 +112,7 @@ impl App {
                 }
             }
             (Rows::None, List::Workloads) => RowKey::Workload(row),
-            (Rows::None, List::BusiestWorkers) => RowKey::Worker(self.worker_order()[row]),
-            (Rows::None, _) => RowKey::Worker(row),
+            (Rows::None, _) => RowKey::Worker(self.worker_order()[row]),
         }
     }
 
@@ -138,12 +135,8 @@ impl App {
                 let row = self.model().offenders().iter().position(|row| row.id() == *id)?;
                 Some(self.model().all_findings().len() + row)
             }
-            (_, RowKey::Worker(worker)) if self.list() == List::BusiestWorkers => {
-                self.worker_order().iter().position(|one| one == worker)
-            }
-            (_, RowKey::Worker(row) | RowKey::Workload(row)) => {
-                Some(*row).filter(|row| *row < self.row_count())
-            }
+            (_, RowKey::Worker(worker)) => self.worker_order().iter().position(|one| one == worker),
+            (_, RowKey::Workload(row)) => Some(*row).filter(|row| *row < self.row_count()),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, cursor::Step};
+use super::{App, RowKey, cursor::Step};
 use crate::model::{ColumnSpan, Timeline, TimelinePoll, WorkerActivity, column_bounds};
 
 /// The spans that can be shown, in ns.
@@ -204,16 +204,23 @@ impl App {
     pub(super) fn select_poll(&mut self, position: usize, now: Duration) {
         let Some(&(worker, poll)) = self.longest_polls().get(position) else { return };
         let (from, to) = self.timeline.window(self.polls());
-        self.step(Step::To(worker));
+        self.select_worker(worker);
         // The middle of its visible part, so that the edges stay.
         let (began, ended) = (poll.began.max(from), poll.ended.min(to.saturating_sub(1)));
         self.point(now, |_, _| Some(began + ended.saturating_sub(began) / 2));
         self.timeline.in_list = true;
     }
 
+    /// Selects the row of a worker.
+    pub(super) fn select_worker(&mut self, worker: usize) {
+        if let Some(row) = self.row_of(&RowKey::Worker(worker)) {
+            self.step(Step::To(row));
+        }
+    }
+
     /// Moves the cursor to a column of a worker; a drag may follow.
     pub(super) fn point_at(&mut self, worker: usize, column: usize, now: Duration) {
-        self.step(Step::To(worker));
+        self.select_worker(worker);
         let (begin, end) = self.timeline_column(column);
         self.point(now, |_, _| Some(begin + (end - begin) / 2));
         self.timeline.drag = Some((column, column));

@@ -38,7 +38,7 @@ fn rows(app: &App) -> Option<csv::Rows<'_>> {
         List::Groups => csv::Rows::Groups(app.group_rows()),
         List::Resources => csv::Rows::Resources(app.resource_rows()),
         List::Findings => csv::Rows::Findings(app.model().all_findings()),
-        List::Workers | List::BusiestWorkers => csv::Rows::Workers,
+        List::Workers | List::Tracks => csv::Rows::Workers,
         List::Workloads => return None,
     })
 }

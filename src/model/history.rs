@@ -28,6 +28,10 @@ pub struct HistoryPoint {
     pub polls: Option<f64>,
     /// Runnable tasks at the end of the span; of several spans, the largest number.
     pub runnable: Option<u64>,
+    /// Tasks in the injection queue at the end of the span; of several spans, the largest number.
+    pub injected: Option<u64>,
+    /// Calls that the blocking pool runs or queues, in the same way.
+    pub blocking_calls: Option<u64>,
 }
 
 impl Sample for HistoryPoint {
@@ -50,6 +54,8 @@ impl Sample for HistoryPoint {
             work: mean(self.work, other.work),
             polls: mean(self.polls, other.polls),
             runnable: self.runnable.max(other.runnable),
+            injected: self.injected.max(other.injected),
+            blocking_calls: self.blocking_calls.max(other.blocking_calls),
         }
     }
 }

@@ -230,6 +230,8 @@ impl TargetModel {
         } else {
             has(FieldId::Polls).then(|| self.rates.iter().map(|rates| rates.polls).sum())
         };
+        let runtime = &target.runtime;
+        let known = |field, value: u64| has(field).then_some(value);
         let delay = self.scheduling_delay.latest().p99_ns.filter(|_| has(FieldId::SchedulingDelay));
         HistoryPoint {
             from_ns,
@@ -240,6 +242,11 @@ impl TargetModel {
             polls,
             runnable: has(FieldId::SchedulingDelay)
                 .then(|| self.scheduling_delay.latest().runnable as u64),
+            injected: known(FieldId::InjectionQueue, runtime.injection_queue),
+            blocking_calls: known(FieldId::BlockingThreads, runtime.blocking_threads)
+                .zip(known(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads))
+                .zip(known(FieldId::BlockingQueue, runtime.blocking_queue))
+                .map(|((threads, idle), queued)| threads.saturating_sub(idle) + queued),
         }
     }
 

@@ -31,6 +31,11 @@ pub(super) fn cells_between(earlier_ns: u64, now_ns: u64) -> u32 {
 }
 
 impl TaskHistory {
+    /// The number of cells.
+    pub const CELLS: usize = CELLS as usize;
+    /// The time that they cover, in nanoseconds.
+    pub const SPAN_NS: u64 = CELLS as u64 * CELL_NS;
+
     /// Adds a sample, `cells` cells after the previous one. Shares are 0 to 1.
     pub(super) fn push(self, cells: u32, busy: f64, scheduled: f64) -> Self {
         let code = match (busy * 8.0).round() as u64 {

@@ -166,6 +166,11 @@ fn symbols(app: &App, theme: Theme) -> Vec<Section> {
             entry("memory", &optional(cost.memory, bytes)),
             entry("frame", &format!("{} to draw, the longest", duration(cost.frame_ns))),
         ];
+        let measuring = app.measuring_share().map(|share| {
+            let text = format!("{} of one CPU, estimated: 53ns per poll", percent(share));
+            entry("measuring", &text)
+        });
+        let cost = cost.into_iter().chain(measuring).collect();
         sections.push(("Cost of this program, last two seconds".to_owned(), cost));
     }
     sections

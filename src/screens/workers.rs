@@ -6,6 +6,7 @@ use ratatui::{
     layout::{Rect, Size},
     style::Style,
 };
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     ScreenEntry,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     app::{Action, App, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport, keymap::Binding},
-    model::{Field, FieldKind, TargetModel, WorkerRow},
+    model::{Field, FieldKind, HistoryPoint, TargetModel, WorkerRow},
     snapshot::{FieldId, RuntimeStats},
     text::{UNAVAILABLE, compact_count, optional, plural, rate},
 };
@@ -36,7 +37,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             short: "Workers",
             help: "workers of the runtime, with the task that each is polling",
         },
-        list: List::BusiestWorkers,
+        list: List::Workers,
         needs: Some(FieldId::Workers),
         keys: &[],
         subscribe: |_| {},
@@ -101,7 +102,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let reason = target.description.reason(FieldId::Workers).unwrap_or("none sampled yet");
         let text = format!("–  workers: {reason}");
         canvas.put(area.x + 1, area.y, area.width - 1, &text, theme.dim());
-        return draw_runtime(model, canvas, area, area.y + 2);
+        return draw_runtime(app, model, canvas, area, area.y + 2);
     }
     let lines = graph_height(app, area.height);
     let span = app.graph_span();
@@ -144,7 +145,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let below = plural(hidden as u64, "more worker");
         canvas.put(area.x + 1, y, area.width - 1, &below, theme.dim());
     }
-    draw_runtime(model, canvas, area, (y + 1).min(area.bottom().saturating_sub(RUNTIME - 1)));
+    draw_runtime(app, model, canvas, area, (y + 1).min(area.bottom().saturating_sub(RUNTIME - 1)));
 }
 
 /// Draws the busy share of a worker over time.
@@ -164,16 +165,39 @@ fn draw_graph(canvas: &mut Canvas<'_>, area: Rect, columns: impl Fn(usize) -> Ve
     canvas.put_right(area.x, area.bottom() - 1, AXIS - 1, "0%", theme.dim());
 }
 
+/// The minimum and the maximum width of the history of a queue.
+const MIN_HISTORY: usize = 8;
+const MAX_HISTORY: usize = 30;
+
 /// Draws the statistics of the runtime from the line `top` on.
-fn draw_runtime(model: &TargetModel, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
-    for (line, y) in runtime(model).iter().zip(top..area.bottom()) {
-        let spans: Spans = vec![(format!(" {line}"), canvas.theme.dim())];
-        canvas.line(area.x, y, area.right(), &spans);
+fn draw_runtime(app: &App, model: &TargetModel, canvas: &mut Canvas<'_>, area: Rect, top: u16) {
+    let lines = runtime(app, model, canvas.theme, usize::from(area.width));
+    for (line, y) in lines.iter().zip(top..area.bottom()) {
+        canvas.line(area.x, y, area.right(), line);
     }
 }
 
+/// A number over time, in blocks as high as its share of the largest one; blank if it is unknown.
+fn queue_history(
+    app: &App,
+    model: &TargetModel,
+    theme: Theme,
+    width: usize,
+    of: fn(&HistoryPoint) -> Option<u64>,
+) -> (String, Style) {
+    let (now_ns, span_ns) = (model.target().known_until_ns, app.graph_span().nanos());
+    let points = model.history().points().columns(now_ns, span_ns, width);
+    let values: Vec<_> = points.iter().map(|point| of(point.as_ref()?)).collect();
+    let largest = values.iter().flatten().copied().max();
+    let share = |value: u64| value as f64 / largest.unwrap_or(1).max(1) as f64;
+    let shares: Vec<_> = values.iter().map(|value| value.map(share)).collect();
+    // A history that is not known takes its width too, so that the texts behind it are aligned.
+    let text = largest.map_or_else(|| " ".repeat(width), |_| history(theme, &shares));
+    (text, theme.busy())
+}
+
 /// The statistics of the runtime as a whole, and the reasons for missing values.
-fn runtime(model: &TargetModel) -> Vec<String> {
+fn runtime(app: &App, model: &TargetModel, theme: Theme, width: usize) -> Vec<Spans> {
     let target = model.target();
     let description = &target.description;
     let count = |field, value| optional(description.get(field, value).ok(), compact_count);
@@ -182,13 +206,8 @@ fn runtime(model: &TargetModel) -> Vec<String> {
         optional(known, |value| format!("{}/s", rate(value)))
     };
     let runtime = &target.runtime;
-    let mut lines = vec![
-        format!(
-            "injection queue {}   remote schedules {}   budget forced yields {}",
-            count(FieldId::InjectionQueue, runtime.injection_queue),
-            per_second(FieldId::RemoteSchedules, |runtime| runtime.remote_schedules),
-            per_second(FieldId::BudgetForcedYields, |runtime| runtime.budget_forced_yields),
-        ),
+    let queues = [
+        format!("injection queue {}", count(FieldId::InjectionQueue, runtime.injection_queue)),
         format!(
             "blocking pool: threads {}, idle {}, queued {}",
             count(FieldId::BlockingThreads, runtime.blocking_threads),
@@ -196,6 +215,31 @@ fn runtime(model: &TargetModel) -> Vec<String> {
             count(FieldId::BlockingQueue, runtime.blocking_queue),
         ),
     ];
+    let rates = [
+        format!(
+            "   remote schedules {}",
+            per_second(FieldId::RemoteSchedules, |runtime| runtime.remote_schedules)
+        ),
+        format!(
+            "   forced yields {}",
+            per_second(FieldId::BudgetForcedYields, |runtime| runtime.budget_forced_yields)
+        ),
+    ];
+    let dim = theme.dim();
+    let widest = |texts: &[String]| texts.iter().map(|text| text.width()).max().unwrap_or(0);
+    let label = widest(&queues);
+    let free = width.saturating_sub(label + widest(&rates) + 3).min(MAX_HISTORY);
+    let of: [fn(&HistoryPoint) -> Option<u64>; 2] =
+        [|point| point.injected, |point| point.blocking_calls];
+    let line = |((queue, rate), of): ((String, String), fn(&HistoryPoint) -> Option<u64>)| {
+        let mut line: Spans = vec![(format!(" {queue}"), dim), (rate, dim)];
+        if free >= MIN_HISTORY {
+            let gap = " ".repeat(label + 1 - queue.width());
+            line.splice(1..1, [(gap, dim), queue_history(app, model, theme, free, of)]);
+        }
+        line
+    };
+    let mut lines: Vec<Spans> = queues.into_iter().zip(rates).zip(of).map(line).collect();
     let fields = [
         FieldId::Parks,
         FieldId::Steals,
@@ -212,6 +256,6 @@ fn runtime(model: &TargetModel) -> Vec<String> {
             reasons.push(reason);
         }
     }
-    lines.extend(reasons.into_iter().map(|reason| format!("–  {reason}")));
+    lines.extend(reasons.into_iter().map(|reason| vec![(format!(" –  {reason}"), dim)]));
     lines
 }

@@ -5,7 +5,11 @@ use ratatui::style::Style;
 use super::Details;
 use crate::{
     Histogram,
-    screens::widgets::{bars::bar, canvas::Spans},
+    model::TaskHistory,
+    screens::{
+        tasks::task_history,
+        widgets::{bars::bar, canvas::Spans},
+    },
     snapshot::{FieldId, State},
     text::{UNAVAILABLE, count, duration, percent, rate, wrap},
 };
@@ -48,6 +52,18 @@ pub(super) fn split(details: &Details<'_>, room: usize) -> Vec<Spans> {
     let is_whole = is_whole && description.has(FieldId::Lifetime);
     let lifetime = is_whole.then(|| vec![(row(lifetime, task.lifetime_ns), theme.title())]);
     lifetime.into_iter().chain(parts.into_iter().flat_map(part)).collect()
+}
+
+/// The last seconds of the task.
+pub(super) fn strip(details: &Details<'_>) -> Vec<Spans> {
+    let Details { theme, rates, .. } = *details;
+    if !details.description().has(FieldId::BusyShare) {
+        return Vec::new();
+    }
+    let label = format!(" {:<LABEL$}", format!("last {}s", TaskHistory::SPAN_NS / 1_000_000_000));
+    let mut line = vec![(label, Style::new())];
+    line.extend(task_history(theme, rates.history, TaskHistory::CELLS));
+    vec![line]
 }
 
 /// A label and a text, wrapped to `room` columns.

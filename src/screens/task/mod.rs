@@ -72,6 +72,7 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
         Some([left, right]) => {
             let statistics = [
                 life::split(&details, right),
+                life::strip(&details),
                 blank(),
                 life::counts(&details, right),
                 blank(),
@@ -84,7 +85,7 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
             lines.extend(beside(events, statistics, left, theme));
         }
         None => {
-            lines.extend([life::split(&details, room), blank()].concat());
+            lines.extend([life::split(&details, room), life::strip(&details), blank()].concat());
             let activity = activity::lines(&details, room);
             let long_polls = long_polls::lines(&details, room, LONG_POLLS);
             for part in [activity, long_polls] {

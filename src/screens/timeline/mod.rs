@@ -49,7 +49,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             short: "Timeline",
             help: "timeline: each worker's polls in the last seconds",
         },
-        list: List::Workers,
+        list: List::Tracks,
         needs: Some(FieldId::Timeline),
         keys: &[
             ScreenKey::new(Action::Open, Action::Open).help("open the task of the poll"),
@@ -101,7 +101,9 @@ fn title(app: &App, theme: Theme) -> Spans {
     let (first, count) = (app.cursor().top(), app.polls().workers());
     let last = (first + app.cursor().height()).min(count);
     if last - first.min(last) < count {
-        let text = format!("  workers {first}{}{} of {count}", theme.glyph("–", "-"), last - 1);
+        let order = if app.worker_order().is_sorted() { "" } else { ", busiest first" };
+        let (first, dash) = (first + 1, theme.glyph("–", "-"));
+        let text = format!("  workers: rows {first}{dash}{last} of {count}{order}");
         spans.push((text, theme.dim()));
     }
     spans
@@ -125,8 +127,8 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         (0..timeline.workers()).map(|worker| timeline.bar(worker, from, to, count)).collect();
     let mut y = area.y;
     let part = |y: u16, height: u16| Rect { y, height, ..area };
-    let visible = bars.iter().enumerate().skip(app.cursor().top()).take(plan.workers.into());
-    for (worker, bar) in visible {
+    let rows = app.worker_order().iter().filter_map(|worker| Some((*worker, bars.get(*worker)?)));
+    for (worker, bar) in rows.skip(app.cursor().top()).take(plan.workers.into()) {
         track::draw(app, canvas, part(y, plan.track), plan.label, worker, bar);
         let columns = Rect {
             x: area.x + plan.label,

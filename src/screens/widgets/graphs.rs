@@ -15,7 +15,7 @@ use super::{
     graph::{VALUES_PER_CELL, area as chart_lines},
 };
 use crate::{
-    app::App,
+    app::{App, HitTarget},
     model::{HistoryEvent, HistoryPoint, Severity, TargetModel, Thresholds, WorkerRow},
     screens::theme::Theme,
     snapshot::FieldId,
@@ -145,6 +145,7 @@ fn graphs(
 /// Draws the graphs of the selected target.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(model) = app.selected() else { return };
+    canvas.on_click(area, HitTarget::Graph);
     let count = (area.width / MIN_WIDTH).clamp(1, 3);
     let width = area.width / count;
     let is_band = area.height >= BAND;

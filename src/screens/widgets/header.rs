@@ -120,7 +120,12 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     parts.extend(lacking_cpu(model).map(|text| right(2, text, theme.warning())));
     parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
     parts.push(left(9, interval(app), theme.dim()));
-    parts.extend(app.own_cost.map(|cost| left(10, own_cost(&cost), theme.dim())));
+    parts.extend(app.own_cost.map(|cost| {
+        let part = left(10, own_cost(&cost), theme.dim());
+        let measuring = app.measuring_share().map(percent);
+        let long = measuring.map(|share| format!("{}  measuring ~{share} CPU", part.text));
+        Part { long, ..part }
+    }));
     if let Some(lab) = &target.lab {
         parts.extend(lab.console.as_ref().map(|served| console(served, theme)));
         hog(&mut parts, &lab.hog, theme);

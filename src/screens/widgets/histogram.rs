@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(
             drawn(&histogram, 60),
             [
-                " poll times  p50 ~19µs  p90 ~57µs  p99 ~57µs  max 90.0ms",
+                " poll times  p50 ~20µs  p90 ~56µs  p99 ~56µs  max 90.0ms",
                 "     ██",
                 "     ██    ▄▄",
                 "     ██    ██                                        ▁▁",
