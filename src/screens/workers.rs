@@ -177,13 +177,16 @@ fn draw_runtime(app: &App, model: &TargetModel, canvas: &mut Canvas<'_>, area: R
     }
 }
 
+/// A number of a point of the history.
+type OfPoint = fn(&HistoryPoint) -> Option<u64>;
+
 /// A number over time, in blocks as high as its share of the largest one; blank if it is unknown.
 fn queue_history(
     app: &App,
     model: &TargetModel,
     theme: Theme,
     width: usize,
-    of: fn(&HistoryPoint) -> Option<u64>,
+    of: OfPoint,
 ) -> (String, Style) {
     let (now_ns, span_ns) = (model.target().known_until_ns, app.graph_span().nanos());
     let points = model.history().points().columns(now_ns, span_ns, width);
@@ -229,9 +232,8 @@ fn runtime(app: &App, model: &TargetModel, theme: Theme, width: usize) -> Vec<Sp
     let widest = |texts: &[String]| texts.iter().map(|text| text.width()).max().unwrap_or(0);
     let label = widest(&queues);
     let free = width.saturating_sub(label + widest(&rates) + 3).min(MAX_HISTORY);
-    let of: [fn(&HistoryPoint) -> Option<u64>; 2] =
-        [|point| point.injected, |point| point.blocking_calls];
-    let line = |((queue, rate), of): ((String, String), fn(&HistoryPoint) -> Option<u64>)| {
+    let of: [OfPoint; 2] = [|point| point.injected, |point| point.blocking_calls];
+    let line = |((queue, rate), of): ((String, String), OfPoint)| {
         let mut line: Spans = vec![(format!(" {queue}"), dim), (rate, dim)];
         if free >= MIN_HISTORY {
             let gap = " ".repeat(label + 1 - queue.width());
