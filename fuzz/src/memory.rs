@@ -52,7 +52,7 @@ pub fn memory(data: &[u8]) -> usize {
     let memory = CountingMemory { image, bytes: Cell::new(0) };
     let ranges = [BASE..LISTS, LISTS..BASE + WORDS * 8];
     let found = vtable::find(&memory, &ranges, |address| CODE.contains(&address));
-    let vtables: Vtables = found.into_iter().collect();
+    let vtables: Vtables = found.into_iter().map(|vtable| (vtable.address, vtable)).collect();
     vtable::has_older_shape(&memory, &ranges, |_| true);
     shared_pointers(&memory, overwritten, |_| true);
     let mut all = vec![0; (WORDS * 8) as usize];
@@ -66,10 +66,10 @@ pub fn memory(data: &[u8]) -> usize {
         let Some(runtime) = Runtime::recognize(&memory, &vtables, handle) else { continue };
         // In a cycle, as many tasks are read as the runtime has according to its own count.
         let mut counted = [0; 8];
-        let is_small = runtime.lists.count.is_some_and(|at| {
-            memory.read(at, &mut counted) == 8 && u64::from_le_bytes(counted) < 100
+        let is_small = runtime.count.is_some_and(|address| {
+            memory.read(address, &mut counted) == 8 && u64::from_le_bytes(counted) < 100
         });
-        if is_small && runtime.lists.lists.len() <= 64 {
+        if is_small && runtime.lists.len() <= 64 {
             tasks += list::walk(&memory, &vtables, &runtime).map_or(0, |walk| walk.tasks.len());
         }
     }

@@ -87,14 +87,14 @@ fn compare(child: &mut std::process::Child) -> Result<String, Box<dyn Error>> {
 }
 
 fn check(inspection: &Inspection, wakers: &[(String, [u64; 2])]) -> Result<String, Box<dyn Error>> {
-    let of = |kind| inspection.tasks.iter().filter(move |task| task.kind == kind);
+    let of_kind = |kind| inspection.tasks.iter().filter(move |task| task.kind == kind);
     let addresses: BTreeSet<u64> = inspection.tasks.iter().map(|task| task.address).collect();
     let missing = wakers
         .iter()
         .filter(|(_, words)| !words.iter().any(|word| addresses.contains(word)))
         .count();
     // Before Tokio 1.35, a local set cannot be distinguished from a runtime.
-    let (tasks, local) = (of(TaskKind::Task).count(), of(TaskKind::Local).count());
+    let (tasks, local) = (of_kind(TaskKind::Task).count(), of_kind(TaskKind::Local).count());
     if missing > 0 || tasks + local != 106 {
         return Err(format!(
             "{missing} are missing; {tasks} tasks and {local} local tasks were found"
@@ -102,7 +102,7 @@ fn check(inspection: &Inspection, wakers: &[(String, [u64; 2])]) -> Result<Strin
         .into());
     }
     let running: Vec<_> =
-        of(TaskKind::Task).filter(|task| task.state == StateKind::Running).collect();
+        of_kind(TaskKind::Task).filter(|task| task.state == StateKind::Running).collect();
     let [running] = running[..] else {
         return Err(format!("{} tasks are running instead of 1", running.len()).into());
     };
@@ -120,7 +120,7 @@ fn check(inspection: &Inspection, wakers: &[(String, [u64; 2])]) -> Result<Strin
     Ok(format!(
         "{tasks} | {} | {local} | {} | {current} | {} | {} | {}",
         or_none(counted),
-        of(TaskKind::Blocking).count(),
+        of_kind(TaskKind::Blocking).count(),
         or_none(workers as u64),
         or_none(queues as u64),
         or_none(pools as u64),

@@ -16,7 +16,7 @@ use asynctop_inspect::{
 };
 
 const USAGE: &str = "usage: watch PID [SECONDS]";
-/// Tasks shown.
+/// Maximum number of tasks printed.
 const ROWS: usize = 15;
 
 fn main() -> ExitCode {
@@ -43,7 +43,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let sample = sampler.sample()?;
         print(&sampler, &sample, &earlier)?;
         let tasks = sample.tasks.iter();
-        earlier = tasks.map(|it| ((it.task.id, it.task.address), it.busy)).collect();
+        earlier =
+            tasks.map(|sampled| ((sampled.task.id, sampled.task.address), sampled.busy)).collect();
     }
     Ok(())
 }

@@ -3,8 +3,6 @@
 //! Everything read is untrusted: it may be torn (the program keeps running) or hostile. Readers
 //! bound every length, count every step and give up instead of following a cycle.
 
-use std::sync::Arc;
-
 /// Size of a page, the unit in which memory is mapped. Larger pages are multiples of it.
 pub(crate) const PAGE: u64 = 4096;
 
@@ -34,16 +32,6 @@ pub trait Memory {
             buffer = rest;
         }
         complete
-    }
-}
-
-impl<M: Memory + ?Sized> Memory for Arc<M> {
-    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
-        (**self).read(address, buffer)
-    }
-
-    fn gather(&self, spans: &[Span], buffer: &mut [u8]) -> Vec<bool> {
-        (**self).gather(spans, buffer)
     }
 }
 

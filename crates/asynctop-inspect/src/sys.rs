@@ -58,28 +58,16 @@ pub(crate) fn process_vm_readv(pid: u32, spans: &[Span], buffer: &mut [u8]) -> i
 /// The system's error.
 pub(crate) fn request_short_slice() -> io::Result<()> {
     const SLICE_NS: u64 = 100_000;
-    /// `struct sched_attr`, first version.
-    #[repr(C)]
-    struct SchedAttr {
-        size: u32,
-        policy: u32,
-        flags: u64,
-        nice: i32,
-        priority: u32,
-        runtime: u64,
-        deadline: u64,
-        period: u64,
-    }
-    let attributes = SchedAttr {
-        size: size_of::<SchedAttr>() as u32,
-        policy: libc::SCHED_OTHER as u32,
-        flags: 0,
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_flags: 0,
         // SAFETY: has no memory arguments; 0 is the calling thread.
-        nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
-        priority: 0,
-        runtime: SLICE_NS,
-        deadline: 0,
-        period: 0,
+        sched_nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
+        sched_priority: 0,
+        sched_runtime: SLICE_NS,
+        sched_deadline: 0,
+        sched_period: 0,
     };
     // SAFETY: the kernel reads `size` bytes of the structure, which lives during the call.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };

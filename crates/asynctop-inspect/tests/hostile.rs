@@ -22,12 +22,12 @@ const HANDLE: u64 = BASE + 0x1000;
 const TASKS: u64 = BASE + 0x2000;
 
 /// Counts the bytes that are read.
-struct Counted<'a> {
+struct CountingMemory<'a> {
     image: &'a Image,
     bytes: Cell<u64>,
 }
 
-impl Memory for Counted<'_> {
+impl Memory for CountingMemory<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
         self.bytes.set(self.bytes.get() + buffer.len() as u64);
         self.image.read(address, buffer)
@@ -70,11 +70,12 @@ fn runtime(overwritten: &[(u64, u64)]) -> Image {
 
 fn vtables(memory: &impl Memory) -> Vtables {
     let range = BASE..BASE + WORDS * 8;
-    vtable::find(memory, &[range], |address| CODE.contains(&address)).into_iter().collect()
+    let found = vtable::find(memory, &[range], |address| CODE.contains(&address));
+    found.into_iter().map(|vtable| (vtable.address, vtable)).collect()
 }
 
 #[test]
-fn intact_runtime_is_read() {
+fn runtime_is_read() {
     let image = runtime(&[]);
     let vtables = vtables(&image);
     assert_eq!(vtables.len(), 1);
@@ -97,7 +98,7 @@ fn list_that_ends_too_early_is_rejected() {
 }
 
 #[test]
-fn a_count_that_contradicts_the_list_is_reported() {
+fn wrong_count_is_reported() {
     let image = runtime(&[(HANDLE + 0x98, 40)]);
     let vtables = vtables(&image);
     let runtime = Runtime::recognize(&image, &vtables, HANDLE).expect("a runtime");
@@ -110,7 +111,7 @@ fn walk_of_a_cycle_ends() {
     let image = runtime(&[(TASKS + 0x80 + 104, TASKS)]);
     let vtables = vtables(&image);
     let runtime = Runtime::recognize(&image, &vtables, HANDLE).expect("a runtime");
-    let memory = Counted { image: &image, bytes: Cell::new(0) };
+    let memory = CountingMemory { image: &image, bytes: Cell::new(0) };
     assert!(list::walk(&memory, &vtables, &runtime).is_err());
     assert!(memory.bytes.get() < 2 << 30, "{}", memory.bytes.get());
 }
@@ -134,7 +135,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn hostile_memory(words in prop::collection::vec((0..WORDS, boundary_value()), 0..24),
+    fn corrupt_memory_is_read_within_bounds(words in prop::collection::vec((0..WORDS, boundary_value()), 0..24),
                       near in prop::collection::vec((0..40_u64, boundary_value()), 0..6)) {
         // The words of `near` hit the structures that are read.
         let overwritten: Vec<(u64, u64)> = words
@@ -146,16 +147,16 @@ proptest! {
             }))
             .collect();
         let image = runtime(&overwritten);
-        let memory = Counted { image: &image, bytes: Cell::new(0) };
+        let memory = CountingMemory { image: &image, bytes: Cell::new(0) };
         let found = vtables(&memory);
         for handle in [HANDLE, HANDLE + 8, TASKS, BASE, u64::MAX - 7, 8] {
             worker::find(&memory, handle, 1 << 40, |_| true);
             if let Some(runtime) = Runtime::recognize(&memory, &found, handle)
                 // A cycle costs reads, not memory; one test above lets it run to its end.
-                && runtime.lists.lists.len() <= 64
-                && runtime.lists.count.is_some_and(|at| {
+                && runtime.lists.len() <= 64
+                && runtime.count.is_some_and(|address| {
                     let mut word = [0; 8];
-                    memory.read(at, &mut word) == 8 && u64::from_le_bytes(word) < 100
+                    memory.read(address, &mut word) == 8 && u64::from_le_bytes(word) < 100
                 })
             {
                 let _ = list::walk(&memory, &found, &runtime);
@@ -174,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn versions_in_any_text(text in prop::collection::vec(any::<u8>(), 0..200), at in 0..200_usize) {
+    fn version_in_any_text_is_plausible(text in prop::collection::vec(any::<u8>(), 0..200), at in 0..200_usize) {
         let mut text = text;
         text.splice(at.min(text.len())..at.min(text.len()), *b"/tokio-1.");
         if let Some(version) = version::find(&text) {

@@ -43,14 +43,14 @@ fn wait(sampler: &Sampler, is_ready: impl Fn(&Sample) -> bool) -> Sample {
     }
 }
 
-/// A sample, and how long each task has been busy in all, shortly before and shortly after it.
+/// A sample, and the total busy time of each task shortly before and shortly after it.
 struct Measured {
     before: BTreeMap<String, u64>,
     sample: Sample,
     after: BTreeMap<String, u64>,
 }
 
-/// The first sample for which `is_ready` holds, with what the tasks measure of themselves.
+/// The first sample for which `is_ready` holds, with the tasks' own measurements.
 fn measure(
     fixture: &mut Fixture,
     sampler: &Sampler,
@@ -61,8 +61,7 @@ fn measure(
     Measured { before, sample, after: fixture.ask("now") }
 }
 
-/// The smallest and the largest share of the time between two samples that a task can have been
-/// busy.
+/// The smallest and the largest possible busy share of a task between two samples.
 fn true_share(first: &Measured, last: &Measured, name: &str) -> [f64; 2] {
     let length = (last.sample.taken - first.sample.taken).as_nanos() as f64;
     let least = last.before[name] - first.after[name];
@@ -70,8 +69,7 @@ fn true_share(first: &Measured, last: &Measured, name: &str) -> [f64; 2] {
     [least, most].map(|busy_ns| busy_ns as f64 / length)
 }
 
-/// Asserts that the share is right: between `least` and `most`, apart from the error that the
-/// sample itself states.
+/// Asserts that the share is in the range, apart from the error that the sample itself states.
 fn assert_share(name: &str, observations: Observations, range: [f64; 2], sample: &Sample) {
     let share = observations.share().expect("samples");
     let tolerance = 5.0 * share.standard_error + sample.doubtful();
@@ -90,14 +88,14 @@ fn busy_shares_agree_with_the_tasks_own_measurements() {
         let sampler = attach(&fixture);
         let first = measure(&mut fixture, &sampler, |sample| sample.samples > 0);
         thread::sleep(Duration::from_secs(2));
-        let wanted = |sample: &Sample| sample.samples >= first.sample.samples + 400;
-        wait(&sampler, wanted);
+        wait(&sampler, |sample| sample.samples >= first.sample.samples + 400);
         let is_compared = |check: &Check| check.capability.contains("workers' busy time");
         wait(&sampler, |sample| sample.checks.iter().any(is_compared));
         let last = measure(&mut fixture, &sampler, |_| true);
         for name in ["hog", "spinner"] {
             let truth = true_share(&first, &last, name);
-            let [before, after] = [&first, &last].map(|of| task(&fixture, &of.sample, name));
+            let [before, after] =
+                [&first, &last].map(|measured| task(&fixture, &measured.sample, name));
             let busy = after.busy.since(&before.busy);
             assert!(busy.hits > 0, "{build:?} {name}");
             assert_share(name, busy, truth, &last.sample);
@@ -111,29 +109,29 @@ fn busy_shares_agree_with_the_tasks_own_measurements() {
             assert_eq!(sampled.idle.hits, sampled.idle.samples, "{build:?}");
         }
         let hits: u64 = last.threads.iter().map(|thread| thread.hits).sum();
-        let of_tasks: u64 = last.tasks.iter().map(|sampled| sampled.busy.hits).sum();
-        assert!(hits >= of_tasks, "{hits} {of_tasks}");
+        let task_hits: u64 = last.tasks.iter().map(|sampled| sampled.busy.hits).sum();
+        assert!(hits >= task_hits, "{hits} {task_hits}");
     }
 }
 
-fn of_task(sample: &Sample, id: u64) -> Vec<&LongPoll> {
+fn long_polls_of(sample: &Sample, id: u64) -> Vec<&LongPoll> {
     sample.long_polls.iter().filter(|poll| poll.task.id == id).collect()
 }
 
 #[test]
-fn a_long_poll_has_its_stack_and_its_length() {
+fn long_poll_has_its_stack_and_its_length() {
     let mut fixture = Build::Release.start("shares", &[]);
     let sampler = attach(&fixture);
     let holder = id(&fixture, "holder");
     let before = wait(&sampler, |sample| sample.samples > 0);
-    assert_eq!(of_task(&before, holder).len(), 0);
+    assert_eq!(long_polls_of(&before, holder).len(), 0);
     fixture.ask("hold");
     let sample = wait(&sampler, |sample| {
-        of_task(sample, holder)
+        long_polls_of(sample, holder)
             .first()
             .is_some_and(|poll| !poll.stack.is_empty() && poll.continuity == Continuity::Proven)
     });
-    let [poll] = of_task(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
+    let [poll] = long_polls_of(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
     assert!(poll.is_running && poll.at_most.is_none());
     assert!(poll.at_least >= options().long_poll && poll.began >= before.taken);
     assert!(matches!(poll.syscall.as_deref(), Some("recvfrom" | "read")), "{poll:#?}");
@@ -142,8 +140,8 @@ fn a_long_poll_has_its_stack_and_its_length() {
     assert!(poll.stack.iter().any(|frame| is_reading(&frame.function)), "{poll:#?}");
 
     let held = Duration::from_nanos(fixture.ask("release")["held"]);
-    let sample = wait(&sampler, |sample| !of_task(sample, holder)[0].is_running);
-    let [poll] = of_task(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
+    let sample = wait(&sampler, |sample| !long_polls_of(sample, holder)[0].is_running);
+    let [poll] = long_polls_of(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
     assert!(poll.at_most.is_some_and(|most| most >= held), "{held:?}: {poll:#?}");
     assert!(poll.began + poll.at_least <= sample.taken);
 }
@@ -157,13 +155,13 @@ fn consecutive_polls_of_one_task_are_not_one_long_poll() {
         sample.samples > 0 && task(&fixture, sample, "yielder").busy.hits >= 150
     });
     let longest = Duration::from_nanos(fixture.ask("now")["longest"]);
-    for poll in of_task(&sample, id(&fixture, "yielder")) {
+    for poll in long_polls_of(&sample, id(&fixture, "yielder")) {
         assert!(poll.at_least <= longest, "{longest:?}: {poll:#?}");
     }
 }
 
 #[test]
-fn states_of_all_tasks_are_swept() {
+fn sweeps_read_the_states_of_all_tasks() {
     let fixture = Build::Release.start("sleepers", &["3000"]);
     let sampler = attach(&fixture);
     let sample = wait(&sampler, |sample| sample.sweeps >= 5);
@@ -175,7 +173,7 @@ fn states_of_all_tasks_are_swept() {
 }
 
 #[test]
-fn a_program_that_ends_while_it_is_sampled() {
+fn program_may_end_while_it_is_sampled() {
     let mut fixture = Build::Release.start("sleepers", &["10"]);
     let sampler = attach(&fixture);
     wait(&sampler, |sample| sample.samples > 0);
@@ -205,7 +203,8 @@ fn accuracy_of_busy_shares() {
         let last = measure(&mut fixture, &sampler, |_| true);
         for name in ["hog", "spinner"] {
             let [least, most] = true_share(&first, &last, name);
-            let [before, after] = [&first, &last].map(|of| task(&fixture, &of.sample, name));
+            let [before, after] =
+                [&first, &last].map(|measured| task(&fixture, &measured.sample, name));
             let share = after.busy.since(&before.busy).share().expect("samples");
             let error = share.value - share.value.clamp(least, most);
             let is_right = error.abs() <= (2.0 * share.standard_error).max(0.015);
@@ -221,11 +220,11 @@ fn accuracy_of_busy_shares() {
             );
         }
         let (first, last) = (first.sample, last.sample);
-        // All tasks of the runtime with four workers, against what the workers count themselves.
+        // All tasks of the runtime with four workers, compared with the workers' own counters.
         let index = task(&fixture, &last, "hog").task.runtime.expect("of a runtime");
         let hits = |sample: &Sample| -> u64 {
-            let own = sample.tasks.iter().filter(|sampled| sampled.task.runtime == Some(index));
-            own.map(|sampled| sampled.busy.hits).sum()
+            let tasks = sample.tasks.iter().filter(|sampled| sampled.task.runtime == Some(index));
+            tasks.map(|sampled| sampled.busy.hits).sum()
         };
         let counted = |sample: &Sample| -> u64 {
             sample.runtimes[index].workers.iter().map(|worker| worker.busy_ns).sum()

@@ -1,4 +1,4 @@
-//! Stacks of threads that run, for which the threads are stopped for a moment.
+//! Stacks of running threads, which are stopped for them.
 
 mod support;
 
@@ -40,7 +40,7 @@ fn progress(pid: u32, tid: u32) -> (u64, char) {
     (time.expect("a number"), state.expect("a letter"))
 }
 
-/// Waits until the thread goes on and nobody traces it: forever if it was left stopped.
+/// Waits until the thread runs and is not traced: forever if it was left stopped.
 fn wait_until_it_runs(pid: u32, tid: u32) {
     let (before, _) = progress(pid, tid);
     loop {
@@ -54,7 +54,7 @@ fn wait_until_it_runs(pid: u32, tid: u32) {
 }
 
 #[test]
-fn a_spinning_thread_has_a_stack_and_goes_on() {
+fn spinning_thread_has_a_stack_and_is_resumed() {
     for build in ALL {
         let fixture = build.start("two", &[]);
         let mut process = fixture.open();
@@ -106,7 +106,7 @@ fn a_saturated_worker_has_counters_and_a_stack_of_the_poll_at_that_moment() {
 }
 
 #[test]
-fn a_long_poll_that_never_blocks_has_a_stack() {
+fn long_poll_that_never_blocks_has_a_stack() {
     let fixture = Build::Release.start("two", &[]);
     let mut options = SamplerOptions::default();
     options.stop_running = true;
@@ -130,7 +130,7 @@ const TARGET: &str = "ASYNCTOP_TEST_TARGET";
 
 /// Reads stacks until it is killed.
 #[test]
-#[ignore = "runs in a process of its own, which the next test starts"]
+#[ignore = "runs in a separate process, which the next test starts"]
 fn read_stacks_until_killed() {
     let pid = env::var(TARGET).ok().and_then(|pid| pid.parse().ok()).expect("a process id");
     let mut process = Process::open(pid).expect("the same user");
@@ -140,17 +140,15 @@ fn read_stacks_until_killed() {
     }
 }
 
-fn reader(fixture: &Fixture) -> Child {
-    let own = env::current_exe().expect("this program");
-    let mut command = Command::new(own);
-    command.args(["--ignored", "--exact", "read_stacks_until_killed", "--nocapture"]);
-    command.env(TARGET, fixture.child.id().to_string()).stdout(Stdio::piped());
-    command.spawn().expect("this program starts")
-}
-
 /// Starts a reader and waits until it reads.
-fn started(fixture: &Fixture) -> Child {
-    let mut reader = reader(fixture);
+fn start_reader(fixture: &Fixture) -> Child {
+    let program = env::current_exe().expect("this program");
+    let mut reader = Command::new(program)
+        .args(["--ignored", "--exact", "read_stacks_until_killed", "--nocapture"])
+        .env(TARGET, fixture.child.id().to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program starts");
     let mut lines = BufReader::new(reader.stdout.take().expect("it is a pipe")).lines();
     let is_started = |line: io::Result<String>| line.expect("text").contains("started");
     assert!(lines.any(is_started), "it cannot read the target");
@@ -162,12 +160,12 @@ fn spinning_thread(fixture: &Fixture) -> u32 {
 }
 
 #[test]
-fn a_reader_that_is_suspended_or_killed_leaves_no_thread_stopped() {
+fn suspended_or_killed_reader_leaves_no_thread_stopped() {
     let fixture = Build::Release.start("two", &[]);
     let (pid, tid) = (fixture.child.id(), spinning_thread(&fixture));
     let mut delay = 1;
     for _ in 0..200 {
-        let mut reader = started(&fixture);
+        let mut reader = start_reader(&fixture);
         // Any moment of one reading, which takes some ms.
         delay = delay * 7919 % 8009;
         thread::sleep(Duration::from_micros(delay));

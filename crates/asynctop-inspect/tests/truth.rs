@@ -1,4 +1,4 @@
-//! Compares inspections of programs with the facts that the programs print about themselves.
+//! Compares inspections of programs with facts that the programs print about themselves.
 
 mod support;
 
@@ -15,7 +15,7 @@ fn of_kind(tasks: &[TaskInfo], kind: TaskKind) -> Vec<&TaskInfo> {
 }
 
 #[test]
-fn a_thousand_sleepers_and_two_blocking_closures() {
+fn idle_tasks_and_blocking_closures_are_found() {
     for build in ALL {
         let fixture = build.start("sleepers", &["1000"]);
         let inspection = fixture.inspect();
@@ -30,7 +30,7 @@ fn a_thousand_sleepers_and_two_blocking_closures() {
         assert_eq!(tasks.len() as u64, alive, "{build:?}");
         let ids: BTreeSet<u64> = tasks.iter().map(|task| task.id).collect();
         let receiver = fixture.truth.fact("receiver");
-        assert_eq!(ids, (receiver..receiver + 1001).collect(), "spawned one behind the other");
+        assert_eq!(ids, (receiver..receiver + 1001).collect(), "they were spawned in a row");
         assert!(tasks.iter().all(|task| task.state == StateKind::Idle), "{build:?}");
         assert!(!tasks.iter().any(|task| task.can_never_be_woken()), "each has its timer");
         let known = identities(tasks.iter().copied());
@@ -56,7 +56,7 @@ fn a_thousand_sleepers_and_two_blocking_closures() {
 }
 
 #[test]
-fn current_thread_local_set_and_a_finished_task() {
+fn current_thread_runtime_local_set_and_completed_task_are_found() {
     for build in ALL {
         let fixture = build.start("current", &[]);
         let inspection = fixture.inspect();
@@ -84,7 +84,7 @@ fn current_thread_local_set_and_a_finished_task() {
 }
 
 #[test]
-fn two_runtimes_and_a_task_that_spins() {
+fn spinning_task_is_current_on_its_thread() {
     for build in ALL {
         let fixture = build.start("two", &[]);
         let inspection = fixture.inspect();
@@ -120,7 +120,7 @@ fn two_runtimes_and_a_task_that_spins() {
 }
 
 #[test]
-fn future_types_and_lines() {
+fn future_types_and_their_lines_are_named() {
     for build in [Build::Dev, Build::Release, Build::Fixed] {
         let fixture = build.start("two", &[]);
         let inspection = fixture.inspect();
@@ -140,7 +140,7 @@ fn future_types_and_lines() {
 
 /// Only an `async fn` that can return has a panic location.
 #[test]
-fn lines_in_a_stripped_program() {
+fn stripped_program_has_panic_locations() {
     let fixture = Build::Small.start("sleepers", &["10"]);
     let inspection = fixture.inspect();
     let tasks = of_kind(&inspection.tasks, TaskKind::Task);
@@ -160,7 +160,7 @@ fn lines_in_a_stripped_program() {
 }
 
 #[test]
-fn spawn_locations_with_tokio_unstable() {
+fn spawn_locations_are_read_with_tokio_unstable() {
     let fixture = Build::Unstable.start("sleepers", &["10"]);
     let inspection = fixture.inspect();
     assert!(inspection.tokio[0].is_unstable);
@@ -174,7 +174,7 @@ fn spawn_locations_with_tokio_unstable() {
 
 /// A plain walk loses up to half of the tasks here in 4 of 10 rounds.
 #[test]
-fn every_walk_is_complete_while_tasks_are_spawned_and_end() {
+fn walks_are_complete_while_tasks_are_spawned_and_end() {
     // The second list is long enough for reading ahead.
     for (count, rounds) in [("500", 200), ("4000", 50)] {
         let fixture = Build::Release.start("churn", &[count]);
@@ -182,20 +182,20 @@ fn every_walk_is_complete_while_tasks_are_spawned_and_end() {
         for round in 0..rounds {
             let inspection = process.inspect(&Options::lists_only()).expect("it runs");
             assert_checked(&inspection);
-            let stay = |task: &&TaskInfo| {
+            let stays_alive = |task: &&TaskInfo| {
                 task.names
                     .futures
                     .iter()
                     .any(|name| name.contains("stays") || name.contains("spawner"))
             };
-            let stays = inspection.tasks.iter().filter(stay).count() as u64;
-            assert_eq!(stays, fixture.truth.fact("stay"), "{count}, round {round}");
+            let alive = inspection.tasks.iter().filter(stays_alive).count() as u64;
+            assert_eq!(alive, fixture.truth.fact("stay"), "{count}, round {round}");
         }
     }
 }
 
 #[test]
-fn a_program_without_tokio() {
+fn program_without_tokio_is_rejected() {
     let fixture = Build::Dev.start("plain", &[]);
     let error = Process::open(fixture.child.id()).expect_err("no Tokio in it");
     assert!(matches!(error, OpenError::NotTokio { .. }), "{error}");
@@ -203,7 +203,7 @@ fn a_program_without_tokio() {
 }
 
 #[test]
-fn a_program_that_ends_while_it_is_open() {
+fn program_may_end_while_it_is_open() {
     let mut fixture = Build::Dev.start("sleepers", &["10"]);
     let mut process = fixture.open();
     process.inspect(&Options::default()).expect("it runs");
@@ -214,7 +214,7 @@ fn a_program_that_ends_while_it_is_open() {
 }
 
 #[test]
-fn tokio_version_of_a_stripped_program() {
+fn tokio_version_is_found_in_stripped_programs() {
     let lock = include_str!("../fixtures/Cargo.lock");
     let version = lock
         .split("name = \"tokio\"\nversion = \"")
@@ -231,7 +231,7 @@ fn tokio_version_of_a_stripped_program() {
 
 /// No thread is left to drive timers and sockets, and each stack names the reason.
 #[test]
-fn workers_that_are_blocked_inside_a_poll() {
+fn blocked_workers_have_stacks_and_system_calls() {
     for build in [Build::Dev, Build::Release] {
         let fixture = build.start("stuck", &[]);
         let inspection = fixture.inspect();
@@ -266,7 +266,7 @@ fn workers_that_are_blocked_inside_a_poll() {
 }
 
 #[test]
-fn a_full_blocking_pool_and_lost_wakers() {
+fn exhausted_blocking_pool_and_lost_wakers_are_found() {
     for build in ALL {
         let fixture = build.start("waiting", &[]);
         let inspection = fixture.inspect();
@@ -286,7 +286,7 @@ fn a_full_blocking_pool_and_lost_wakers() {
     }
 }
 
-/// Each blocked thread: from its system call to the function that the C library starts.
+/// The stack of each blocked thread ends with the function that the C library starts.
 #[test]
 fn stacks_are_complete() {
     for build in ALL {
@@ -298,7 +298,7 @@ fn stacks_are_complete() {
     }
 }
 
-/// The frame pointer of a blocked thread comes from the code, not from the first place that fits.
+/// The frame pointer of a blocked thread is found from the code, not from the first plausible word.
 #[test]
 fn frames_of_returned_calls_are_not_on_a_stack() {
     for build in [Build::Dev, Build::Release, Build::Fixed] {
@@ -324,7 +324,7 @@ fn frames_of_returned_calls_are_not_on_a_stack() {
 }
 
 #[test]
-fn futures_in_boxes() {
+fn boxed_futures_are_named() {
     for build in [Build::Dev, Build::Release] {
         let fixture = build.start("boxed", &[]);
         let inspection = fixture.inspect();
@@ -348,7 +348,7 @@ fn futures_in_boxes() {
 }
 
 #[test]
-fn dump_merges_equal_tasks_unless_all_are_requested() {
+fn report_merges_equal_tasks_unless_all_are_requested() {
     let fixture = Build::Release.start("waiting", &[]);
     let inspection = fixture.inspect();
     let dump = |options| {
@@ -375,7 +375,7 @@ fn dump_merges_equal_tasks_unless_all_are_requested() {
 
 #[cfg(feature = "serde")]
 #[test]
-fn an_inspection_as_json() {
+fn inspection_is_serialized() {
     let fixture = Build::Release.start("current", &[]);
     let inspection = fixture.inspect();
     let json = serde_json::to_value(&inspection).expect("it can be written");
@@ -386,7 +386,7 @@ fn an_inspection_as_json() {
     assert!(json["took_ns"].is_u64());
 }
 
-/// A blocked worker: the tasks behind it, each in its queue.
+/// The tasks that wait for a blocked worker are in different queues.
 #[test]
 fn scheduled_tasks_are_in_their_queues() {
     for build in ALL {
@@ -414,9 +414,9 @@ fn scheduled_tasks_are_in_their_queues() {
     }
 }
 
-/// Nothing is scheduled, so nothing is in a queue; a current-thread runtime has none that is read.
+/// Without scheduled tasks all queues are empty. Those of a current-thread runtime are not read.
 #[test]
-fn empty_queues_and_queues_that_are_not_known() {
+fn queues_are_empty_or_the_reason_is_given() {
     let fixture = Build::Release.start("two", &[]);
     let inspection = fixture.inspect();
     for runtime in &inspection.runtimes {

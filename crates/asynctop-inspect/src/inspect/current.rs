@@ -88,7 +88,7 @@ impl Process {
         let detail = format!(
             "{} of {threads} threads with thread-local data; {} of {running} running tasks are \
              the current task of a thread, {unknown} threads have a task that is not listed",
-            self.threads_found().len(),
+            self.tcbs.len(),
             running - missing,
         );
         self.current_words.clear();

@@ -25,7 +25,7 @@ impl Process {
         for mapping in maps.iter() {
             // Data segments of files hold no tasks.
             if mapping.is_data() && mapping.inode == 0 {
-                maps::scan(&self.identity, pages, mapping.range.clone(), |address, bytes| {
+                maps::scan(&*self.identity, pages, mapping.range.clone(), |address, bytes| {
                     scan.add(address, bytes);
                 });
             }
@@ -35,7 +35,7 @@ impl Process {
             let count = stacks.partition_point(|stack| stack.start <= *address);
             !stacks[..count].last().is_some_and(|stack| stack.contains(address))
         });
-        let tasks = RawTask::read_many(&self.identity, &scan.candidates, &self.vtables);
+        let tasks = RawTask::read_many(&*self.identity, &scan.candidates, &self.vtables);
         tasks.into_iter().flatten().collect()
     }
 
@@ -44,16 +44,21 @@ impl Process {
     fn stacks(&self, maps: &Maps, threads: &[Thread]) -> Vec<Range<u64>> {
         // A stack ends below its thread's control block: the kernel may have merged the mapping with
         // others above it. The main thread's control block is elsewhere.
-        let below = |block: u64| maps.find(block).map(|mapping| mapping.range.start..block);
-        let main_thread = threads.iter().find(|thread| thread.tid == self.pid());
-        let main_stack_pointer = main_thread.and_then(|thread| thread.activity.stack_pointer());
+        let below_tcb = |thread: &Thread| {
+            let tcb = self.tcbs.get(&thread.tid)?.address;
+            Some(maps.find(tcb)?.range.start..tcb)
+        };
+        let (main_thread, others): (Vec<&Thread>, Vec<&Thread>) =
+            threads.iter().partition(|thread| thread.tid == self.pid());
+        let main_stack_pointer =
+            main_thread.first().and_then(|thread| thread.activity.stack_pointer());
         let main = maps.iter().filter(|mapping| {
             mapping.name == "[stack]"
                 || main_stack_pointer.is_some_and(|pointer| mapping.range.contains(&pointer))
         });
-        let mut stacks: Vec<Range<u64>> = self
-            .control_blocks(threads)
-            .filter_map(below)
+        let mut stacks: Vec<Range<u64>> = others
+            .into_iter()
+            .filter_map(below_tcb)
             .chain(main.map(|mapping| mapping.range.clone()))
             .collect();
         stacks.sort_by_key(|stack| (stack.start, Reverse(stack.end)));
@@ -74,7 +79,7 @@ impl Process {
         let missed = listed.difference(&scanned_addresses).count();
         let unlisted: Vec<u64> = scanned_addresses.difference(listed).copied().collect();
         // Read again, to leave out tasks that have ended since the scan.
-        let tasks = RawTask::read_many(&self.identity, &unlisted, &self.vtables);
+        let tasks = RawTask::read_many(&*self.identity, &unlisted, &self.vtables);
         let ids: HashSet<u64> = found.tasks.iter().map(|task| task.id).collect();
         let mut complete = 0;
         let mut between = 0;
@@ -102,7 +107,7 @@ impl Process {
         sets.dedup();
         // In the copy of a blocking task on a stack that was not recognized, these words are others.
         sets.retain(|&(scheduler, owner)| {
-            let set = Runtime::recognize(&self.identity, &self.vtables, scheduler);
+            let set = Runtime::recognize(&*self.identity, &self.vtables, scheduler);
             set.is_some_and(|set| set.owner == Some(owner))
         });
         local.retain(|task| sets.binary_search(&(task.scheduler, task.owner)).is_ok());

@@ -1,12 +1,6 @@
 //! Opening a process: identity, rights, and the copies of Tokio in it.
 
-use std::{
-    cell::RefCell,
-    collections::{HashMap, HashSet},
-    fs,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::HashMap, fs, sync::Arc, time::Duration};
 
 use asynctop_stack::Unwinder;
 
@@ -50,7 +44,7 @@ pub struct Process {
     pub(super) with_tokio: Vec<usize>,
     pub(super) copies: Vec<TokioCopy>,
     /// Thread control blocks found by earlier inspections.
-    tcbs: HashMap<u32, Tcb>,
+    pub(super) tcbs: HashMap<u32, Tcb>,
     /// Runtimes found so far, by handle.
     pub(super) runtimes: HashMap<u64, Runtime>,
     pub(super) no_runtimes: NoRuntimes,
@@ -150,10 +144,11 @@ impl Process {
     }
 
     fn find_tokio(&mut self, maps: &Maps) {
-        let mut vtables = Vec::new();
+        let mut vtables = Vtables::new();
         for (index, module) in self.modules.iter().enumerate() {
             let constants = module.constants(maps);
-            let found = vtable::find(&self.identity, &constants, |address| module.is_code(address));
+            let found =
+                vtable::find(&*self.identity, &constants, |address| module.is_code(address));
             if found.is_empty() {
                 continue;
             }
@@ -167,9 +162,9 @@ impl Process {
                 has_symbols: module.image_with(".symtab").is_some(),
                 has_lines: module.image_with(".debug_line").is_some(),
             });
-            vtables.extend(found);
+            vtables.extend(found.into_iter().map(|vtable| (vtable.address, vtable)));
         }
-        self.vtables = vtables.into_iter().collect();
+        self.vtables = vtables;
     }
 
     fn tokio_version(&self, module: &Module) -> Option<String> {
@@ -182,7 +177,7 @@ impl Process {
     fn no_tokio_reason(&self, maps: &Maps, unreadable: &[String]) -> String {
         let may_be_older = self.modules.iter().any(|module| {
             let constants = module.constants(maps);
-            vtable::has_older_shape(&self.identity, &constants, |address| module.is_code(address))
+            vtable::has_older_shape(&*self.identity, &constants, |address| module.is_code(address))
         });
         let version = self.modules.iter().find_map(|module| self.tokio_version(module));
         match (may_be_older, version) {
@@ -204,7 +199,7 @@ impl Process {
 
     /// The thread-local blocks of all threads, for all copies of Tokio.
     pub(super) fn blocks(&mut self, maps: &Maps, pages: &Pages, threads: &[Thread]) -> Vec<Block> {
-        tls::find(&self.identity, maps, pages, threads, &mut self.tcbs);
+        tls::find(&*self.identity, maps, pages, threads, &mut self.tcbs);
         let mut blocks = Vec::new();
         for &index in &self.with_tokio {
             let module = &self.modules[index];
@@ -217,7 +212,7 @@ impl Process {
             };
             let Some(number) = number else { continue };
             for (&tid, tcb) in &self.tcbs {
-                let Some(address) = tcb.block(&self.identity, number) else { continue };
+                let Some(address) = tcb.block(&*self.identity, number) else { continue };
                 let words = self.identity.words(address, (size.min(MAX_BLOCK_LENGTH) / 8) as usize);
                 blocks.push(Block { tid, module: index, address, words });
             }
@@ -234,18 +229,6 @@ impl Process {
         let ticks = rustix::param::clock_ticks_per_second();
         let started = stat.start_time as f64 / ticks.max(1) as f64;
         Some(Duration::from_secs_f64((uptime - started).max(0.0)))
-    }
-
-    /// Addresses of the control blocks on stacks: all except that of the main thread.
-    pub(super) fn control_blocks(&self, threads: &[Thread]) -> impl Iterator<Item = u64> {
-        let main = self.pid();
-        let others = threads.iter().filter(move |thread| thread.tid != main);
-        others.filter_map(|thread| self.tcbs.get(&thread.tid)).map(|tcb| tcb.address)
-    }
-
-    /// Threads whose thread-local blocks were found.
-    pub(super) fn threads_found(&self) -> HashSet<u32> {
-        self.tcbs.keys().copied().collect()
     }
 }
 

@@ -153,7 +153,7 @@ impl Process {
         queued.iter().for_each(|task| {
             rest.remove(task);
         });
-        let lists = self.runtimes.get(&runtime.handle).map(|known| known.lists.lists.as_slice());
+        let lists = self.runtimes.get(&runtime.handle).map(|known| known.lists.as_slice());
         let other_lists = lists.unwrap_or_default().iter().map(|list| list.head).collect();
         let injected = injection_queue(memory, runtime.handle, &rest, &other_lists);
         injected.iter().flatten().for_each(|task| {

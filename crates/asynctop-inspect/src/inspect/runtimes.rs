@@ -18,7 +18,7 @@ const MAX_SCHEDULERS: usize = 1024;
 impl Process {
     /// Finds the runtimes that threads are in: their handles are words of thread-local blocks.
     pub(super) fn find_runtimes_of_threads(&mut self, maps: &Maps, blocks: &[Block]) {
-        let recognize = |&handle: &u64| Runtime::recognize(&self.identity, &self.vtables, handle);
+        let recognize = |&handle: &u64| Runtime::recognize(&*self.identity, &self.vtables, handle);
         let existing = self.runtimes.keys().filter_map(recognize);
         self.runtimes = existing.map(|runtime| (runtime.handle, runtime)).collect();
         self.no_runtimes.start(blocks.iter().map(|block| block.tid));
@@ -27,7 +27,7 @@ impl Process {
             word.is_multiple_of(8) && maps.is_data(word) && !self.no_runtimes.contains(word)
         };
         let pointers: Vec<u64> = words.filter(is_new).collect();
-        self.recognize(shared_pointers(&self.identity, pointers.iter().copied(), |_| true));
+        self.recognize(shared_pointers(&*self.identity, pointers.iter().copied(), |_| true));
         let runtimes = &self.runtimes;
         let others = pointers.into_iter().filter(|pointer| !runtimes.contains_key(pointer));
         self.no_runtimes.extend(others);
@@ -49,7 +49,7 @@ impl Process {
     fn recognize(&mut self, handles: impl IntoIterator<Item = u64>) {
         for handle in handles {
             if !self.runtimes.contains_key(&handle)
-                && let Some(runtime) = Runtime::recognize(&self.identity, &self.vtables, handle)
+                && let Some(runtime) = Runtime::recognize(&*self.identity, &self.vtables, handle)
             {
                 self.runtimes.insert(handle, runtime);
             }
@@ -58,7 +58,7 @@ impl Process {
 
     /// Whether a runtime is a local set: since Tokio 1.35, only local sets have a single list.
     pub(super) fn is_local_set(&self, runtime: &Runtime) -> bool {
-        let [list] = runtime.lists.lists.as_slice() else { return false };
+        let [list] = runtime.lists.as_slice() else { return false };
         let first_task = self.identity.word(list.head);
         let vtable =
             first_task.and_then(|task| self.identity.word(task.checked_add(VTABLE_AT as u64)?));

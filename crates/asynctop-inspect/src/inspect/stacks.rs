@@ -126,8 +126,10 @@ impl Process {
         let mut reason = "it did not stay blocked while its stack was read";
         for _ in 0..ATTEMPTS {
             let activity = threads::activity(&self.identity, tid);
-            match (activity, stop) {
-                (Activity::Blocked { .. }, _) => {}
+            let (stack_pointer, program_counter, syscall) = match (activity, stop) {
+                (Activity::Blocked { stack_pointer, program_counter, syscall }, _) => {
+                    (stack_pointer, program_counter, syscall)
+                }
                 (Activity::Running, Stop::Polling { task }) => match self.copy_running(tid, task) {
                     Ok(copied) => return Ok(copied),
                     Err(NotStopped::Changed) => {
@@ -140,9 +142,6 @@ impl Process {
                     return Err("it is running, and is not stopped to read its stack");
                 }
                 (Activity::Unknown, _) => return Err("its state cannot be read"),
-            }
-            let Activity::Blocked { stack_pointer, program_counter, syscall } = activity else {
-                continue;
             };
             let Some(mapping) = maps.find(stack_pointer) else {
                 return Err("its stack is no longer mapped");

@@ -29,9 +29,9 @@ impl Process {
                 continue;
             }
             let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
-            let mut namer = FutureNamer::new(&self.identity, module, lines.as_ref());
+            let mut namer = FutureNamer::new(&*self.identity, module, lines.as_ref());
             for address in vtables {
-                let names = self.vtables.get(address).map(|vtable| namer.name_task(vtable));
+                let names = self.vtables.get(&address).map(|vtable| namer.name_task(vtable));
                 self.names.insert(address, Arc::new(names.unwrap_or_default()));
             }
         }
@@ -69,15 +69,15 @@ impl Process {
                 .collect();
             let mut namer: Option<FutureNamer<'_, _>> = None;
             for task in found.tasks.iter().filter(|task| boxed_types.contains(&task.vtable)) {
-                let Some(vtable) = self.vtables.get(task.vtable) else { continue };
+                let Some(vtable) = self.vtables.get(&task.vtable) else { continue };
                 let stage = vtable.spawn_location.unwrap_or(vtable.id) + 8;
                 let mut address = task.address.wrapping_add(stage);
                 for _ in 0..MAX_DEPTH {
-                    let boxed = boxed_at(&self.identity, module, address);
+                    let boxed = boxed_at(&*self.identity, module, address);
                     let Some((vtable, content)) = boxed else { break };
                     boxes.insert(task.address, vtable);
                     let names = self.names.entry(vtable).or_insert_with(|| {
-                        let new = || FutureNamer::new(&self.identity, module, lines);
+                        let new = || FutureNamer::new(&*self.identity, module, lines);
                         namer.get_or_insert_with(new).name_boxed(vtable).into()
                     });
                     if !names.is_boxed() {

@@ -62,7 +62,7 @@ impl Process {
             };
             let mut info = RuntimeInfo::new(runtime.handle, flavor);
             let capability = format!("tasks of runtime {index}");
-            match list::walk(&self.identity, &self.vtables, runtime) {
+            match list::walk(&*self.identity, &self.vtables, runtime) {
                 Ok(walk) => {
                     info.alive = walk.count;
                     found.retries += walk.retries;
@@ -104,7 +104,7 @@ impl Process {
         /// Minimum length of a trailer: links and waker.
         const TRAILER_LENGTH: u64 = 32;
         let state = task.state;
-        let vtable = self.vtables.get(task.vtable);
+        let vtable = self.vtables.get(&task.vtable);
         let length = vtable.map_or(0, |vtable| vtable.trailer + TRAILER_LENGTH);
         let is_aligned = task.address.is_multiple_of(ALIGNMENT);
         // Those of the join handle, and of the list, which a completed task has left.
@@ -136,7 +136,7 @@ impl Process {
         if cache.len() >= MAX_CACHED {
             cache.clear();
         }
-        let read = || CodeLocation::read(&self.identity, address).map(Arc::new);
+        let read = || CodeLocation::read(&*self.identity, address).map(Arc::new);
         cache.entry(address).or_insert_with(read).clone()
     }
 }

@@ -100,7 +100,7 @@ impl Process {
                 let threads = ThreadIds::find(blocks, &workers).threads(&workers);
                 threads.iter().all(Option::is_some)
             };
-            let find = || worker::find(&self.identity, runtime.handle, uptime, are_threads);
+            let find = || worker::find(&*self.identity, runtime.handle, uptime, are_threads);
             let Some(workers) = may_count.then(find).flatten() else {
                 let reason = "no counters of a known layout were found (Tokio keeps them since 1.45; \
                               those of a worker that has never parked are recognized once it has \

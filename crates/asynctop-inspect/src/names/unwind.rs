@@ -24,8 +24,8 @@ const MAX_VDSO: u64 = 1 << 16;
 /// An unwinder with the tables of all modules.
 pub(crate) fn unwinder(identity: &Arc<Identity>, maps: &Maps, modules: &[Module]) -> Unwinder {
     let vdso = maps.iter().find(|mapping| mapping.name == "[vdso]");
-    let vdso = vdso.and_then(|mapping| vdso_module(identity, mapping));
-    let modules = modules.iter().map(|module| stack_module(identity, module)).chain(vdso);
+    let vdso = vdso.and_then(|mapping| vdso_module(&**identity, mapping));
+    let modules = modules.iter().map(|module| stack_module(&**identity, module)).chain(vdso);
     let identity = Arc::clone(identity);
     Unwinder::of_process(modules.collect(), move |address, bytes| identity.read(address, bytes))
 }

@@ -5,7 +5,6 @@ mod busy_time;
 mod hits;
 mod plan;
 mod polls;
-mod random;
 mod sample_loop;
 mod share;
 mod survey_loop;
@@ -136,14 +135,7 @@ impl Sampler {
         };
         // The heap scan also finds runtimes that no thread is in.
         surveys.survey(&Options { stacks: false, ..Options::default() })?;
-        let interval = options.interval.max(Duration::from_millis(1));
-        let samples = SampleLoop::new(
-            Arc::clone(&shared),
-            Arc::clone(&identity),
-            interval,
-            options.long_poll,
-            began,
-        );
+        let samples = SampleLoop::new(Arc::clone(&shared), Arc::clone(&identity), &options, began);
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let started = thread::Builder::new().name(name.into()).spawn(run);
             started.map_err(|source| OpenError::Io { pid, what: "samples (no thread)", source })

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fastrand::Rng;
+
 use crate::{
     InspectError, TaskInfo,
     memory::MemoryExt,
@@ -22,8 +24,7 @@ use crate::{
         lock,
         plan::Plan,
         polls::{Observation, Poll, Polls, TaskKey},
-        random::Random,
-        types::{Continuity, LongPoll, ThreadTimes},
+        types::{Continuity, LongPoll, SamplerOptions, ThreadTimes},
         worker_ticks::WorkerTicks,
     },
     sys,
@@ -40,11 +41,11 @@ const SAMPLES_PER_VERIFICATION: u64 = 8;
 
 /// The state of the sample loop.
 pub(super) struct SampleLoop {
-    pub shared: Arc<Shared>,
-    pub identity: Arc<Identity>,
-    pub interval: Duration,
-    pub long_poll: Duration,
-    pub began: Instant,
+    shared: Arc<Shared>,
+    identity: Arc<Identity>,
+    interval: Duration,
+    long_poll: Duration,
+    began: Instant,
     plan: Arc<Plan>,
     polls: Polls,
     ticks: WorkerTicks,
@@ -65,15 +66,14 @@ impl SampleLoop {
     pub(super) fn new(
         shared: Arc<Shared>,
         identity: Arc<Identity>,
-        interval: Duration,
-        long_poll: Duration,
+        options: &SamplerOptions,
         began: Instant,
     ) -> Self {
         SampleLoop {
             shared,
             identity,
-            interval,
-            long_poll,
+            interval: options.interval.max(Duration::from_millis(1)),
+            long_poll: options.long_poll,
             began,
             plan: Arc::default(),
             polls: Polls::default(),
@@ -88,11 +88,13 @@ impl SampleLoop {
         // Otherwise, the sampler waits for the CPU of the poll that it observes. Older kernels do not
         // support it; the delays are counted in any case.
         let _ = sys::request_short_slice();
-        let mut random = Random::new(u64::from(self.identity.pid()));
+        // At random moments, so that a periodic program is not always sampled at the same point of its
+        // period.
+        let mut random = Rng::with_seed(u64::from(self.identity.pid()));
         let interval = self.interval.as_secs_f64();
         let mut slot = 0_u64;
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let planned = Duration::from_secs_f64((slot as f64 + random.fraction()) * interval);
+            let planned = Duration::from_secs_f64((slot as f64 + random.f64()) * interval);
             if !self.sleep_until(planned) {
                 return;
             }

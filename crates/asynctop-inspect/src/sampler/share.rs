@@ -63,8 +63,9 @@ impl Observations {
 
 #[cfg(test)]
 mod tests {
+    use fastrand::Rng;
+
     use super::*;
-    use crate::sampler::random::Random;
 
     #[test]
     fn independent_samples_have_the_binomial_error() {
@@ -83,7 +84,7 @@ mod tests {
     /// Shares of many simulated tasks, against the deviation that they really have.
     #[test]
     fn error_of_correlated_samples_is_the_deviation_of_repeated_measurements() {
-        let mut random = Random::new(7);
+        let mut random = Rng::with_seed(7);
         // Changes from idle to busy and back, per sample: short polls, long ones, rare ones.
         for (to_busy, to_idle) in [(0.1, 0.9), (0.05, 0.1), (0.01, 0.2)] {
             let truth = to_busy / (to_busy + to_idle);
@@ -91,7 +92,7 @@ mod tests {
             const RUNS: usize = 400;
             for _ in 0..RUNS {
                 let mut observations = Observations::default();
-                let mut busy = random.fraction() < truth;
+                let mut busy = random.f64() < truth;
                 let mut previous = false;
                 for _ in 0..1000 {
                     observations.samples += 1;
@@ -99,7 +100,7 @@ mod tests {
                     observations.runs += u64::from(busy && !previous);
                     previous = busy;
                     let change = if busy { to_idle } else { to_busy };
-                    busy ^= random.fraction() < change;
+                    busy ^= random.f64() < change;
                 }
                 let share = observations.share().expect("samples");
                 squares += (share.value - truth).powi(2) / RUNS as f64;

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fastrand::Rng;
+
 use crate::{
     Check, InspectError, Inspection, Options, Process, RuntimeInfo, Stop, TaskInfo, TaskKind,
     process::threads,
@@ -17,7 +19,6 @@ use crate::{
         cpu_time, lock,
         plan::Plan,
         polls::TaskKey,
-        random::Random,
         sweep::{Entry, States, sweep},
         types::{SampledThread, ThreadTimes},
     },
@@ -73,7 +74,7 @@ struct Due {
 impl SurveyLoop {
     /// Runs until the sampler is dropped or the process ends.
     pub(super) fn run(mut self) {
-        let mut random = Random::new(1 + u64::from(self.process.pid()));
+        let mut random = Rng::with_seed(1 + u64::from(self.process.pid()));
         let now = self.began.elapsed();
         let mut due = Due { survey: now + MIN_SURVEY_INTERVAL, sweep: now };
         let mut pending: Vec<(u64, u32)> = Vec::new();
@@ -96,18 +97,13 @@ impl SurveyLoop {
     }
 
     /// Runs a sweep and a survey if they are due.
-    fn work(
-        &mut self,
-        now: Duration,
-        due: &mut Due,
-        random: &mut Random,
-    ) -> Result<(), InspectError> {
+    fn work(&mut self, now: Duration, due: &mut Due, random: &mut Rng) -> Result<(), InspectError> {
         if now >= due.sweep {
             let cost = self.sweep()?;
             let interval = cost.div_f64(self.budget(1.0 - SURVEY_PART)).max(MIN_SWEEP_INTERVAL);
             lock(&self.shared.survey).sweep_interval = interval;
             // At a random moment, half an interval to one and a half after this one.
-            due.sweep = now + interval.mul_f64(0.5 + random.fraction());
+            due.sweep = now + interval.mul_f64(0.5 + random.f64());
         }
         if now >= due.survey {
             let before = cpu_time();

@@ -9,7 +9,7 @@ use crate::{
     memory::{Memory, MemoryExt, Span, word_in},
     tokio::{
         read_ahead::ReadAhead,
-        runtime::{List, Lists, Runtime},
+        runtime::{List, Runtime},
         task::{RawTask, VTABLE_AT, front_length},
         vtable::{Vtable, Vtables},
     },
@@ -70,9 +70,9 @@ struct Counters {
 }
 
 impl Counters {
-    fn read(memory: &(impl Memory + ?Sized), lists: &Lists) -> Counters {
+    fn read(memory: &(impl Memory + ?Sized), runtime: &Runtime) -> Counters {
         let word = |address: Option<u64>| memory.word(address?);
-        Counters { tasks: word(lists.count), added: word(lists.added) }
+        Counters { tasks: word(runtime.count), added: word(runtime.added) }
     }
 
     /// Whether no task was added or has ended in between.
@@ -110,10 +110,10 @@ pub fn walk(
     let mut round = 0;
     loop {
         round += 1;
-        let before = Counters::read(memory, &runtime.lists);
+        let before = Counters::read(memory, runtime);
         let walker = Walker::new(memory, vtables, runtime);
         let tasks = walker.walk_lists(before.tasks, MAX_WALKS, &mut retries)?;
-        let after = Counters::read(memory, &runtime.lists);
+        let after = Counters::read(memory, runtime);
         let found = tasks.len() as u64;
         let (Some(first), Some(last)) = (before.tasks, after.tasks) else {
             return Ok(Walk { tasks, count: None, retries });
@@ -138,14 +138,14 @@ fn walk_with_read_ahead(
     vtables: &Vtables,
     runtime: &Runtime,
 ) -> Option<Walk> {
-    let before = Counters::read(memory, &runtime.lists);
+    let before = Counters::read(memory, runtime);
     let count = before.tasks.filter(|count| *count >= MIN_READ_AHEAD)?;
     before.added?;
     let read_ahead = ReadAhead::new(memory);
     let walker = Walker::new(&read_ahead, vtables, runtime);
     let tasks = walker.walk_lists(Some(count), 1, &mut 0).ok()?;
     let is_complete =
-        before.are_unchanged(Counters::read(memory, &runtime.lists)) && tasks.len() as u64 == count;
+        before.are_unchanged(Counters::read(memory, runtime)) && tasks.len() as u64 == count;
     is_complete.then_some(Walk { tasks, count: Some(count), retries: 0 })
 }
 
@@ -189,7 +189,7 @@ struct Walker<'a, M: ?Sized> {
 
 impl<'a, M: Memory + ?Sized> Walker<'a, M> {
     fn new(memory: &'a M, vtables: &'a Vtables, runtime: &'a Runtime) -> Self {
-        let vtable = vtables.iter().min_by_key(|vtable| vtable.trailer);
+        let vtable = vtables.values().min_by_key(|vtable| vtable.trailer);
         Walker { memory, vtables, runtime, vtable, front: front_length(vtables) }
     }
 
@@ -258,7 +258,7 @@ impl<'a, M: Memory + ?Sized> Walker<'a, M> {
     }
 
     fn cursors(&self) -> Vec<Cursor> {
-        let lists = &self.runtime.lists.lists;
+        let lists = &self.runtime.lists;
         let heads: Vec<u64> = lists.iter().map(|list| list.head).collect();
         let first_tasks = self.memory.words_at(&heads);
         let cursor = |(&list, first): (&List, Option<u64>)| {
@@ -277,7 +277,7 @@ impl<'a, M: Memory + ?Sized> Walker<'a, M> {
         let decode = |front: &[u8]| {
             let address = word_in(front, VTABLE_AT)?;
             let latest = self.vtable.filter(|vtable| vtable.address == address);
-            let vtable = latest.or_else(|| self.vtables.get(address))?;
+            let vtable = latest.or_else(|| self.vtables.get(&address))?;
             Some((RawTask::decode_with(cursor.next, front, vtable)?, vtable))
         };
         let Some((task, vtable)) = front.and_then(decode) else { return Step::Torn };

@@ -22,17 +22,6 @@ pub struct List {
     pub head: u64,
 }
 
-/// The lists of one runtime.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lists {
-    /// One, or one for each shard.
-    pub lists: Vec<List>,
-    /// Address of the number of tasks. Tokio keeps it since 1.35.
-    pub count: Option<u64>,
-    /// Address of the number of tasks ever added, in versions that keep it.
-    pub added: Option<u64>,
-}
-
 /// A runtime that has been recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
@@ -40,8 +29,12 @@ pub struct Runtime {
     pub handle: u64,
     /// Id of its list of tasks. Not unique if the program contains several copies of Tokio.
     pub owner: Option<u64>,
-    /// Its tasks.
-    pub lists: Lists,
+    /// The lists of its tasks: one, or one for each shard.
+    pub lists: Vec<List>,
+    /// Address of the number of tasks. Tokio keeps it since 1.35.
+    pub count: Option<u64>,
+    /// Address of the number of tasks ever added, in versions that keep it.
+    pub added: Option<u64>,
 }
 
 impl Runtime {
@@ -86,14 +79,15 @@ fn with_sharded_list(
                 continue;
             }
             let address = |word: usize| handle.wrapping_add(word as u64 * 8);
-            let lists = Lists {
+            let runtime = Runtime {
+                handle,
+                owner: Some(owner),
                 lists: (0..shards)
                     .map(|shard| List { head: pointer.wrapping_add(shard * SHARD_LENGTH + 8) })
                     .collect(),
                 count: Some(address(count)),
                 added: added.map(address),
             };
-            let runtime = Runtime { handle, owner: Some(owner), lists };
             match ShardContents::read(memory, vtables, handle, pointer, shards) {
                 ShardContents::Tasks => return Some(runtime),
                 ShardContents::Empty if words[count] == 0 => empty = Some(runtime),
@@ -165,13 +159,13 @@ fn with_single_list(
             continue;
         }
         let link = |task: &RawTask, offset: u64| {
-            let trailer = vtables.get(task.vtable)?.trailer;
+            let trailer = vtables.get(&task.vtable)?.trailer;
             memory.word(task.address.checked_add(trailer)?.checked_add(offset)?)
         };
         if link(head, 0) == Some(0) && link(tail, 8) == Some(0) {
-            let list = List { head: handle.wrapping_add(index as u64 * 8) };
-            let lists = Lists { lists: vec![list], count: None, added: None };
-            return Some(Runtime { handle, owner: Some(head.owner), lists });
+            let lists = vec![List { head: handle.wrapping_add(index as u64 * 8) }];
+            let owner = Some(head.owner);
+            return Some(Runtime { handle, owner, lists, count: None, added: None });
         }
     }
     None

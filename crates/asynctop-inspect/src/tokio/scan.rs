@@ -37,8 +37,8 @@ impl<'a> Scan<'a> {
     pub fn add(&mut self, address: u64, bytes: &[u8]) {
         let Some(first) = address.checked_next_multiple_of(self.alignment) else { return };
         for offset in ((first - address) as usize..bytes.len()).step_by(self.alignment as usize) {
-            let is_task = word_in(bytes, offset + VTABLE_AT)
-                .is_some_and(|vtable| self.vtables.get(vtable).is_some());
+            let vtable = word_in(bytes, offset + VTABLE_AT);
+            let is_task = vtable.is_some_and(|vtable| self.vtables.contains_key(&vtable));
             if is_task && self.candidates.len() < MAX_CANDIDATES {
                 self.candidates.push(address + offset as u64);
             }

@@ -127,7 +127,7 @@ pub(crate) const MAX_FRONT: usize = 512;
 impl RawTask {
     /// Decodes the task whose first bytes are `front`; `None` if they cannot be those of a task.
     pub(crate) fn decode(address: u64, front: &[u8], vtables: &Vtables) -> Option<RawTask> {
-        RawTask::decode_with(address, front, vtables.get(word_in(front, VTABLE_AT)?)?)
+        RawTask::decode_with(address, front, vtables.get(&word_in(front, VTABLE_AT)?)?)
     }
 
     /// Like [`RawTask::decode`], for a task with this vtable.
@@ -173,7 +173,7 @@ impl RawTask {
 
 /// Length of the front of all tasks except those with extreme alignment.
 pub(crate) fn front_length(vtables: &Vtables) -> usize {
-    vtables.iter().map(Vtable::front).filter(|&front| front <= MAX_FRONT).max().unwrap_or(64)
+    vtables.values().map(Vtable::front).filter(|&front| front <= MAX_FRONT).max().unwrap_or(64)
 }
 
 #[cfg(test)]

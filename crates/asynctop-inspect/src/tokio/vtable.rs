@@ -118,36 +118,7 @@ pub fn has_older_shape(
 }
 
 /// Vtables by address.
-#[derive(Clone, Debug, Default)]
-pub struct Vtables(HashMap<u64, Vtable>);
-
-impl Vtables {
-    /// The vtable at `address`.
-    pub fn get(&self, address: u64) -> Option<&Vtable> {
-        self.0.get(&address)
-    }
-
-    /// Number of vtables.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is no vtable.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// In no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Vtable> {
-        self.0.values()
-    }
-}
-
-impl FromIterator<Vtable> for Vtables {
-    fn from_iter<I: IntoIterator<Item = Vtable>>(vtables: I) -> Self {
-        Vtables(vtables.into_iter().map(|vtable| (vtable.address, vtable)).collect())
-    }
-}
+pub type Vtables = HashMap<u64, Vtable>;
 
 #[cfg(test)]
 mod tests {

@@ -130,8 +130,8 @@ impl Truth {
 
     /// Ids and header addresses of the tasks announced with this name.
     pub fn tasks(&self, name: &str) -> BTreeSet<(u64, u64)> {
-        let own = self.tasks.iter().filter(|task| task.name == name);
-        own.map(|task| (task.id, task.header)).collect()
+        let named = self.tasks.iter().filter(|task| task.name == name);
+        named.map(|task| (task.id, task.header)).collect()
     }
 }
 
@@ -148,14 +148,14 @@ impl Fixture {
         Process::open(self.child.id()).expect("own child")
     }
 
-    /// Gives it a command, and returns the facts that it answers.
+    /// Sends a command, and returns the facts of the answer.
     pub fn ask(&mut self, command: &str) -> BTreeMap<String, u64> {
         let stdin = self.child.stdin.as_mut().expect("it is a pipe");
         writeln!(stdin, "{command}").expect("it reads commands");
         Truth::read(command, &mut self.stdout).facts
     }
 
-    /// Everything that can be read of it.
+    /// Inspects everything.
     pub fn inspect(&self) -> Inspection {
         self.open().inspect(&Options::default()).expect("it runs")
     }
@@ -173,7 +173,7 @@ pub fn identities<'a>(tasks: impl IntoIterator<Item = &'a TaskInfo>) -> BTreeSet
     tasks.into_iter().map(|task| (task.id, task.address)).collect()
 }
 
-/// All checks of an inspection passed.
+/// Asserts that all checks of an inspection passed.
 pub fn assert_checked(inspection: &Inspection) {
     let failed: Vec<_> = inspection.checks.iter().filter(|check| !check.passed).collect();
     assert!(failed.is_empty(), "{failed:#?}");
