@@ -106,10 +106,12 @@ fn has_name(pid: u32, name: &str) -> bool {
 
 /// The ids of all processes except this one, sorted.
 fn other_processes() -> io::Result<Vec<u32>> {
-    let own = std::process::id();
+    let this = std::process::id();
     let entries = fs::read_dir("/proc")?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let mut pids: Vec<u32> = pids.filter(|pid| *pid != own).collect();
+    let mut pids: Vec<u32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != this)
+        .collect();
     pids.sort_unstable();
     Ok(pids)
 }

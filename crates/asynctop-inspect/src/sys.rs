@@ -87,18 +87,18 @@ mod tests {
 
     #[test]
     fn copies_spans_and_stops_at_the_first_unreadable_one() {
-        let own = std::process::id();
+        let pid = std::process::id();
         let (first, second) = (*b"first", *b"second!");
         let span = |bytes: &[u8]| Span { address: bytes.as_ptr() as u64, length: bytes.len() };
         let mut buffer = [0; 12];
         let spans = [span(&first), span(&second)];
-        assert_eq!(process_vm_readv(own, &spans, &mut buffer).ok(), Some(12));
+        assert_eq!(process_vm_readv(pid, &spans, &mut buffer).ok(), Some(12));
         assert_eq!(&buffer, b"firstsecond!");
 
         let spans = [span(&second), Span { address: 8, length: 4 }];
-        assert_eq!(process_vm_readv(own, &spans, &mut buffer).ok(), Some(7));
+        assert_eq!(process_vm_readv(pid, &spans, &mut buffer).ok(), Some(7));
         assert_eq!(&buffer[..7], b"second!");
         let unreadable = [Span { address: 8, length: 4 }];
-        assert!(process_vm_readv(own, &unreadable, &mut buffer).is_err());
+        assert!(process_vm_readv(pid, &unreadable, &mut buffer).is_err());
     }
 }

@@ -244,8 +244,8 @@ fn check_architecture(pid: u32, architecture: &'static str) -> Result<(), OpenEr
 fn command(identity: &Identity) -> std::io::Result<String> {
     let line = fs::read(identity.path("cmdline")).unwrap_or_default();
     let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let first = String::from_utf8_lossy(first);
-    let name = first.rsplit('/').next().unwrap_or_default();
+    let path = String::from_utf8_lossy(first);
+    let name = path.rsplit('/').next().unwrap_or_default();
     if !name.is_empty() {
         return Ok(sanitize(name));
     }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     inspect::{
-        Check, Flavor, PoolInfo, QueueLengths, RuntimeInfo, TaskKind, TaskQueue, open::Process,
-        tasks::Found,
+        Check, Flavor, PoolInfo, QueueLengths, RuntimeInfo, TaskKind, TaskQueue, blocks::Contexts,
+        open::Process, tasks::Found,
     },
     tokio::{
         pool::{self, Pool},
@@ -46,10 +46,10 @@ impl Process {
             let scheduled = scheduled(found, index);
             // The pointers that may lead to a worker's context.
             let pointers = |worker| -> Vec<u64> {
-                let contexts = self.contexts.iter();
-                let contexts =
-                    contexts.filter(|it| worker_of.get(&it.tid) == Some(&(index, worker)));
-                contexts.flat_map(|it| &it.pointers).map(|(_, pointer)| *pointer).collect()
+                let is_own =
+                    |contexts: &&Contexts| worker_of.get(&contexts.tid) == Some(&(index, worker));
+                let own = self.contexts.iter().filter(is_own);
+                own.flat_map(|contexts| &contexts.pointers).map(|(_, word)| *word).collect()
             };
             let result = self.read_queues(&found.runtimes[index], &scheduled, pointers);
             let capability = format!("queues of runtime {index}");

@@ -20,11 +20,11 @@ impl ThreadIds {
     pub(super) fn find(blocks: &[Block], workers: &[Worker]) -> ThreadIds {
         let modules: HashSet<usize> = blocks.iter().map(|block| block.module).collect();
         let handles: HashSet<u64> = workers.iter().map(|(_, handle)| *handle).collect();
-        let in_runtime = blocks.iter().flat_map(|block| {
-            let handles = block.words.iter().filter(|word| handles.contains(word));
-            handles.map(|handle| (block.tid, *handle))
-        });
-        let in_runtime: HashSet<(u32, u64)> = in_runtime.collect();
+        let in_runtime: HashSet<(u32, u64)> = blocks
+            .iter()
+            .flat_map(|block| block.words.iter().map(|word| (block.tid, *word)))
+            .filter(|(_, word)| handles.contains(word))
+            .collect();
         let in_module = |module| {
             let blocks: Vec<&Block> =
                 blocks.iter().filter(|block| block.module == module).collect();
@@ -46,8 +46,8 @@ impl ThreadIds {
         let in_copy = |threads: &HashMap<u64, u32>| -> Vec<Option<u32>> {
             workers.iter().map(|&worker| thread_of(threads, &self.in_runtime, worker)).collect()
         };
-        let best = self.copies.iter().map(in_copy);
-        let best = best.max_by_key(|tids| tids.iter().flatten().count());
+        let candidates = self.copies.iter().map(in_copy);
+        let best = candidates.max_by_key(|tids| tids.iter().flatten().count());
         best.unwrap_or_else(|| vec![None; workers.len()])
     }
 }

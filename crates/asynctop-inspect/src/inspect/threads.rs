@@ -187,8 +187,8 @@ fn polling_thread(current: &HashMap<u32, u64>, found: &Found, runtime: usize) ->
             && task.kind == TaskKind::Task
             && task.state == StateKind::Running
     });
-    let running: HashSet<u64> = running.map(|task| task.id).collect();
-    current.iter().find(|(_, task)| running.contains(task)).map(|(tid, _)| *tid)
+    let ids: HashSet<u64> = running.map(|task| task.id).collect();
+    current.iter().find(|(_, task)| ids.contains(task)).map(|(tid, _)| *tid)
 }
 
 /// The runtime of each thread whose block has its handle.

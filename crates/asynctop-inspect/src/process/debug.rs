@@ -51,13 +51,14 @@ mod tests {
         assert_eq!(debug_path(Path::new("/debug"), &[1; 7]), None, "too short");
 
         let folder = std::env::temp_dir().join(format!("asynctop-debug-{}", std::process::id()));
-        let own = std::env::current_exe().expect("this program");
-        let image = ElfImage::open(File::open(&own).expect("this program")).expect("an ELF file");
+        let program = std::env::current_exe().expect("this program");
+        let image =
+            ElfImage::open(File::open(&program).expect("this program")).expect("an ELF file");
         assert!(find(&image).is_none(), "it is complete");
         let id = image.build_id().unwrap_or_else(|| vec![7; 20]);
         let path = debug_path(&folder, &id).expect("an id");
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a new folder");
-        std::fs::copy(&own, &path).expect("a copy");
+        std::fs::copy(&program, &path).expect("a copy");
         assert_eq!(find_in(&folder, &id).is_some(), image.build_id().is_some());
         let other = debug_path(&folder, &[id[0]; 20]).expect("an id");
         std::fs::rename(&path, other).expect("the same folder");

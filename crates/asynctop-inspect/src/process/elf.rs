@@ -204,8 +204,8 @@ mod tests {
         assert!(image.section(".text").is_some_and(|text| !text.range.is_empty()));
         assert!(image.tls_size.is_some());
         let functions = image.functions();
-        let own = |symbol: &&Symbol| symbol.name.contains("this_program_is_parsed");
-        assert!(functions.iter().find(own).is_some_and(|symbol| symbol.size > 0));
+        let is_this = |symbol: &&Symbol| symbol.name.contains("this_program_is_parsed");
+        assert!(functions.iter().find(is_this).is_some_and(|symbol| symbol.size > 0));
     }
 
     proptest::proptest! {
@@ -222,11 +222,11 @@ mod tests {
             let mut bytes = std::fs::read("/bin/true").expect("every system has it");
             // The section headers are at the end of the file.
             let end = bytes.len();
-            let near_end = in_tables.iter().map(|&(at, value)| (end - 1 - at, value));
-            for (at, value) in changes.into_iter().chain(near_end) {
-                // Most bytes of the first page matter little; the first 1 KiB is all headers.
-                let at = if at < 4096 { at % 1024 } else { at };
-                bytes[at] = value as u8;
+            let near_end = in_tables.iter().map(|&(distance, value)| (end - 1 - distance, value));
+            for (offset, value) in changes.into_iter().chain(near_end) {
+                // The headers are in the first 1 KiB; most other bytes of the page are not read.
+                let offset = if offset < 4096 { offset % 1024 } else { offset };
+                bytes[offset] = value as u8;
             }
             bytes.truncate(end - cut.map_or(0, |percent| end * percent / 100));
             let name = std::ffi::CString::new("hostile").expect("no zero");

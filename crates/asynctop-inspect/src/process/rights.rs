@@ -37,7 +37,7 @@ impl Access {
             || fs::exists("/run/.containerenv").unwrap_or(false)
             || field("NSpid").is_some_and(|ids| ids.split_whitespace().count() > 1)
             || fs::read_to_string("/proc/1/comm").is_ok_and(|name| {
-                fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == "1")
+                fs::read_link("/proc/self").is_ok_and(|pid| pid.as_os_str() == "1")
                     && name.trim() != "systemd"
             });
         let program = env::current_exe().map_or_else(

@@ -78,9 +78,9 @@ pub(crate) fn find(
     known: &mut HashMap<u32, Tcb>,
 ) {
     known.retain(|tid, tcb| {
-        let mut threads = threads.iter();
-        let thread = threads.find(|thread| thread.tid == *tid);
-        thread.is_some_and(|it| Tcb::recognize(memory, tcb.address, it.own_tid).is_some())
+        threads.iter().any(|thread| {
+            thread.tid == *tid && Tcb::recognize(memory, tcb.address, thread.own_tid).is_some()
+        })
     });
     // The kernel's threads for io_uring have no TCB.
     let mut missing: Vec<&Thread> = threads

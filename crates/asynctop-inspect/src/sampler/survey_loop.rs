@@ -198,7 +198,8 @@ impl SurveyLoop {
         }
         drop(hits);
         let Survey { runtimes, checks, .. } = survey;
-        self.busy_time_checks.retain(|handle, _| runtimes.iter().any(|it| it.handle == *handle));
+        self.busy_time_checks
+            .retain(|handle, _| runtimes.iter().any(|runtime| runtime.handle == *handle));
         for (index, (runtime, sampled)) in runtimes.iter().zip(sampled).enumerate() {
             let workers = &runtime.workers;
             if workers.is_empty() {

@@ -202,7 +202,10 @@ fn read_at(
     contexts: &Contexts,
     paths: &[CounterPath],
 ) -> Vec<(CounterPath, u32)> {
-    let pointer = |near| contexts.pointers.iter().find(|(known, _)| *known == near).map(|it| it.1);
+    let pointer = |near| {
+        let mut pointers = contexts.pointers.iter();
+        Some(pointers.find(|(known, _)| *known == near)?.1)
+    };
     let contexts: Vec<(CounterPath, u64)> = paths
         .iter()
         .filter_map(|path| Some((*path, pointer(path.near)? + path.word as u64 * 8)))
@@ -259,12 +262,13 @@ mod tests {
     fn poll_ends_when_the_worker_counts_a_tick() {
         let (mut ticks, count) = searched(REQUIRED_OBSERVATIONS + 2);
         let task = u64::from(REQUIRED_OBSERVATIONS) + 1;
-        let at = |noise, tick| thread(count + tick, REQUIRED_OBSERVATIONS + 1, noise, 99_000);
-        assert_eq!(observe(&mut ticks, &at(5, 0), task, 1010), Some(true));
-        assert_eq!(observe(&mut ticks, &at(6, 0), task, 1020), Some(true), "only noise");
+        let thread_at =
+            |noise, tick| thread(count + tick, REQUIRED_OBSERVATIONS + 1, noise, 99_000);
+        assert_eq!(observe(&mut ticks, &thread_at(5, 0), task, 1010), Some(true));
+        assert_eq!(observe(&mut ticks, &thread_at(6, 0), task, 1020), Some(true), "only noise");
         // It has not parked in between.
-        assert_eq!(observe(&mut ticks, &at(7, 1), task, 1030), Some(false));
-        assert_eq!(observe(&mut ticks, &at(8, 1), task, 1040), Some(true));
+        assert_eq!(observe(&mut ticks, &thread_at(7, 1), task, 1030), Some(false));
+        assert_eq!(observe(&mut ticks, &thread_at(8, 1), task, 1040), Some(true));
         let gone = Image::new([]);
         assert_eq!(observe(&mut ticks, &gone, task, 1050), None);
     }

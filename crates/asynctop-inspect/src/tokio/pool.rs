@@ -47,7 +47,8 @@ pub fn find(
     pointers.into_iter().find_map(|pointer| {
         let words = memory.words(pointer, POOL_WORDS);
         let is_pool = |window: &[u64]| {
-            window.first_chunk().is_some_and(|it| decode(it, workers, &is_constant).is_some())
+            let counters = window.first_chunk();
+            counters.is_some_and(|words| decode(words, workers, &is_constant).is_some())
         };
         // A pool has no weak pointers.
         let index = words.windows(COUNTERS).position(is_pool).filter(|_| words[1] == 1)?;
@@ -104,7 +105,7 @@ mod tests {
         [10, 0xdead << 32, POOL, TABLE, 0, 7, POOL, TABLE, 4, 2, 4, 0, 10];
 
     fn image(counters: &[u64]) -> Image {
-        let mut image = Image::new([HANDLE, POOL].map(|at| (at, vec![0; 0x1000])));
+        let mut image = Image::new([HANDLE, POOL].map(|start| (start, vec![0; 0x1000])));
         for (address, word) in [(HANDLE + 0x80, POOL), (POOL, 5), (POOL + 8, 1)] {
             image.set_word(address, word);
         }

@@ -206,7 +206,8 @@ mod tests {
 
     /// Two workers; the first one's queue has the tasks 0xa000 and 0xb000 at the ring's end.
     fn image() -> Image {
-        let pieces = [HANDLE, SLICE, 0x3_0000, 0x4_0000, 0xa_0000].map(|at| (at, vec![0; 0x2000]));
+        let pieces =
+            [HANDLE, SLICE, 0x3_0000, 0x4_0000, 0xa_0000].map(|start| (start, vec![0; 0x2000]));
         let mut image = Image::new(pieces);
         let mut set = |address, word| image.set_word(address, word);
         set(HANDLE + 0x40, SLICE);

@@ -15,7 +15,13 @@ mod helper;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 
-use std::{fs::File, io, os::fd::AsRawFd, ptr, time::Duration};
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd,
+    ptr,
+    time::Duration,
+};
 
 use asynctop_stack::Registers;
 use libc::pid_t;
@@ -177,8 +183,8 @@ fn wait_for(helper: pid_t) {
 
 /// Whether a process traces this thread.
 fn is_traced(identity: &Identity, tid: u32) -> bool {
-    let status = std::fs::read_to_string(identity.path(&format!("task/{tid}/status")));
-    let status = status.unwrap_or_default();
+    let status = identity.path(&format!("task/{tid}/status"));
+    let status = fs::read_to_string(status).unwrap_or_default();
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
     tracer.is_some_and(|pid| pid.trim() != "0")
 }
