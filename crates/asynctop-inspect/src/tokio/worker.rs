@@ -97,7 +97,7 @@ impl Layout {
 /// `uptime_ns` ago.
 ///
 /// The counters of workers that have hardly parked could match by chance. Those of a single worker are
-/// accepted if it has been busy for [`MIN_BUSY_NS`], as in a saturated runtime, those of several if
+/// accepted if it has been busy for `MIN_BUSY_NS`, as in a saturated runtime, those of several if
 /// their thread ids belong to threads: `are_threads` decides that.
 pub fn find(
     memory: &(impl Memory + ?Sized),
