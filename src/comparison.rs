@@ -43,12 +43,13 @@ pub fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     // Written even after an error, because the measurements took time.
     if !comparison.rows.is_empty() {
         io::stdout().lock().write_all(compare::text(&comparison.rows).as_bytes())?;
-        if let Some(warning) = warning {
-            let _ = writeln!(io::stderr(), "warning: {warning}");
-        }
     }
     result?;
-    Ok(compare::require_measured(&comparison.rows)?)
+    compare::require_measured(&comparison.rows)?;
+    if let Some(warning) = warning.filter(|_| !comparison.rows.is_empty()) {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
+    Ok(())
 }
 
 /// Measures on another thread, which runs until the end of the program.

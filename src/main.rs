@@ -236,14 +236,15 @@ fn run_compare(args: &CompareArgs) -> anyhow::Result<()> {
         }
         rows.push(row);
     })?;
-    if let Some(warning) = warning {
-        let _ = writeln!(io::stderr(), "warning: {warning}");
-    }
     match args.format.unwrap_or_default() {
         TableFormat::Text => print(compare::text(&rows).as_bytes()),
         TableFormat::Json => print(format!("{:#}\n", compare::json(&rows)).as_bytes()),
     }?;
-    Ok(compare::require_measured(&rows)?)
+    compare::require_measured(&rows)?;
+    if let Some(warning) = warning {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
+    Ok(())
 }
 
 /// Flags that are not given get their value from the environment, then from the configuration.
