@@ -1,5 +1,7 @@
 //! Short names of functions and paths of files.
 
+use std::path::Path;
+
 use crate::origin::{is_std, package_at};
 
 /// Demangles a symbol, without its hash.
@@ -7,24 +9,33 @@ pub(super) fn full_name(symbol: &str) -> String {
     addr2line::demangle_auto(symbol.into(), None).into_owned()
 }
 
-/// A short path: `src/main.rs` below the current directory, `app/src/main.rs` elsewhere,
-/// `tokio-1.54.0/src/task/mod.rs`, `std/src/thread/mod.rs`.
-pub(super) fn short_path<'a>(file: &'a str, current_dir: &str) -> &'a str {
+/// A short path: `src/main.rs` from the root of its workspace on, as in the location of a task,
+/// `app/src/main.rs` where the sources are not on this machine, `tokio-1.54.0/src/task/mod.rs`,
+/// `std/src/thread/mod.rs`.
+pub(super) fn short_path(file: &str) -> &str {
     if is_std(file) {
         return file.split_once("library/").map_or(file, |(_, path)| path);
     }
     if let Some(at) = package_at(file) {
         return &file[at..];
     }
-    let below = file.strip_prefix(current_dir).and_then(|path| path.strip_prefix('/'));
-    if let (Some(path), false) = (below, current_dir.is_empty()) {
-        return path.trim_start_matches("./");
+    if let Some(path) = below_workspace(file) {
+        return path;
     }
     let marks = ["/src/", "/tests/", "/examples/", "/benches/"];
     let Some(at) = marks.iter().filter_map(|mark| file.rfind(mark)).max() else {
         return file;
     };
     file[..at].rfind('/').map_or(file, |slash| &file[slash + 1..])
+}
+
+/// The path from the root of the workspace, which the nearest `Cargo.lock` marks. Cargo runs the
+/// compiler there, so `Location::caller` has the same path.
+fn below_workspace(file: &str) -> Option<&str> {
+    let mut folders = Path::new(file).ancestors().skip(1).filter(|folder| folder.is_absolute());
+    let root = folders.find(|folder| folder.join("Cargo.lock").is_file())?;
+    let below = file.strip_prefix(root.to_str()?)?.trim_start_matches('/');
+    Some(below.trim_start_matches("./"))
 }
 
 /// The short name of a function: the last module or type and the function, without generics, closures
@@ -133,15 +144,20 @@ mod tests {
 
     #[test]
     fn short_path_starts_with_the_crate_or_src() {
-        let here = "/home/u/app";
-        assert_eq!(short_path("/home/u/app/src/main.rs", here), "src/main.rs");
-        assert_eq!(short_path("/home/u/app/./src/main.rs", here), "src/main.rs");
-        assert_eq!(short_path("/home/u/apple/src/main.rs", here), "apple/src/main.rs");
-        assert_eq!(short_path("/home/u/app/src/main.rs", ""), "app/src/main.rs");
-        assert_eq!(short_path("src/main.rs", here), "src/main.rs");
+        assert_eq!(short_path("/nowhere/apple/src/main.rs"), "apple/src/main.rs");
+        assert_eq!(short_path("src/main.rs"), "src/main.rs");
         let std = "/rustc/0a1b/library/std/src/thread/mod.rs";
-        assert_eq!(short_path(std, here), "std/src/thread/mod.rs");
+        assert_eq!(short_path(std), "std/src/thread/mod.rs");
         let tokio = format!("{REGISTRY}/tokio-1.54.0/src/lib.rs");
-        assert_eq!(short_path(&tokio, here), "tokio-1.54.0/src/lib.rs");
+        assert_eq!(short_path(&tokio), "tokio-1.54.0/src/lib.rs");
+    }
+
+    #[test]
+    fn short_path_in_a_workspace_is_that_of_a_location() {
+        let here = std::panic::Location::caller().file();
+        let package = env!("CARGO_MANIFEST_DIR");
+        assert_eq!(short_path(&format!("{package}/src/names.rs")), here);
+        let dotted = format!("{package}/./src/names.rs");
+        assert_eq!(short_path(&dotted).replace("/./", "/"), here);
     }
 }

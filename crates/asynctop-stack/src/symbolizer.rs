@@ -33,8 +33,6 @@ pub struct Symbolizer {
     build_ids: HashMap<PathBuf, Option<Arc<str>>>,
     /// The version of the modules that `cached` belongs to.
     version: (u64, u64),
-    /// The current directory, without a slash at its end.
-    current_dir: String,
 }
 
 /// A function at an address, from the debug information of a module.
@@ -51,17 +49,14 @@ impl Default for Symbolizer {
 }
 
 impl Symbolizer {
-    /// Creates a symbolizer, which reads no file yet. Paths of source files below the current
-    /// directory become relative to it.
+    /// Creates a symbolizer, which reads no file yet. Paths of source files in a workspace on this
+    /// machine become relative to its root.
     pub fn new() -> Self {
-        let current_dir = std::env::current_dir().unwrap_or_default();
-        let current_dir = current_dir.to_str().unwrap_or_default().to_owned();
         Symbolizer {
             cached: HashMap::new(),
             files: HashMap::new(),
             build_ids: HashMap::new(),
             version: (0, 0),
-            current_dir,
         }
     }
 
@@ -99,7 +94,7 @@ impl Symbolizer {
             return Arc::new([self.unresolved(address, module)]);
         }
         let last = found.len() - 1;
-        found.into_iter().enumerate().map(|(i, found)| self.frame(found, i < last)).collect()
+        found.into_iter().enumerate().map(|(i, found)| frame(found, i < last)).collect()
     }
 
     /// The functions at `address` in the module's file, inlined ones first.
@@ -130,13 +125,9 @@ impl Symbolizer {
         let frame = Frame::new(format!("[{}]", sanitize(&name)), FrameKind::Native);
         Frame { code: Some(code), ..frame }
     }
-
-    fn frame(&self, found: Found, inlined: bool) -> Frame {
-        frame(found, inlined, &self.current_dir)
-    }
 }
 
-fn frame(found: Found, inlined: bool, current_dir: &str) -> Frame {
+fn frame(found: Found, inlined: bool) -> Frame {
     let function = found.function.as_deref().map_or("unknown function".into(), sanitize);
     let file = found.file.as_deref().map(sanitize);
     let file = file.as_deref();
@@ -144,7 +135,7 @@ fn frame(found: Found, inlined: bool, current_dir: &str) -> Frame {
         name: short_name(&function, file).into(),
         kind: frame_kind(&function, file),
         function: function.into(),
-        path: file.map(|file| short_path(file, current_dir).into()),
+        path: file.map(|file| short_path(file).into()),
         file: file.map(Into::into),
         line: found.line,
         inlined,
@@ -153,15 +144,13 @@ fn frame(found: Found, inlined: bool, current_dir: &str) -> Frame {
 }
 
 /// Frames, innermost first, from functions, files and lines that another symbolizer has found. Names
-/// and paths are sanitized, and shortened as by [`Symbolizer`]; paths below `current_dir` become
-/// relative to it.
+/// and paths are sanitized, and shortened as by [`Symbolizer`].
 pub fn frames_of(
     found: impl IntoIterator<Item = (String, Option<String>, Option<u32>)>,
-    current_dir: &str,
 ) -> Vec<Frame> {
-    let found = found.into_iter().map(|(function, file, line)| {
-        frame(Found { function: Some(function), file, line }, false, current_dir)
-    });
+    let found = found
+        .into_iter()
+        .map(|(function, file, line)| frame(Found { function: Some(function), file, line }, false));
     let mut frames: Vec<Frame> = found.collect();
     add_closure_paths(&mut frames);
     frames

@@ -174,8 +174,7 @@ fn stack(poll: &sampler::LongPoll) -> Option<Arc<Stack>> {
         let (file, line) = (location.map(|at| at.file.clone()), location.map(|at| at.line));
         (frame.function.clone(), file, line)
     });
-    let current_dir = std::env::current_dir().unwrap_or_default();
-    let mut frames = frames_of(found, &current_dir.to_string_lossy());
+    let mut frames = frames_of(found);
     for frame in frames.iter_mut().filter(|frame| polls_tasks(frame)) {
         frame.kind = FrameKind::Probe;
     }

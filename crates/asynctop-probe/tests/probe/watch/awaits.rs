@@ -105,16 +105,8 @@ mod traced {
             let setup = Setup::new();
             let lines = setup.query(setup.spawn(outer()));
             assert!(lines[0].starts_with("waits in Sleep::poll"), "{lines:#?}");
-            assert_eq!(
-                lines[1],
-                format!("  awaits::nap at tests/probe/watch/awaits.rs:{NAP}"),
-                "{lines:#?}"
-            );
-            assert_eq!(
-                lines[2],
-                format!("  awaits::outer at tests/probe/watch/awaits.rs:{OUTER}"),
-                "{lines:#?}"
-            );
+            assert_eq!(lines[1], format!("  awaits::nap at {}:{NAP}", file!()), "{lines:#?}");
+            assert_eq!(lines[2], format!("  awaits::outer at {}:{OUTER}", file!()), "{lines:#?}");
         });
     }
 

@@ -101,7 +101,7 @@ fn computing_hog_is_found_at_its_line() {
     });
     let poll = setup.until(hog, |poll| poll.captures() >= 5 && is_in(poll, "stacks::spin"));
     let (function, file, line) = offending(&poll);
-    assert_eq!((&*function, &*file), ("stacks::spin", "tests/probe/watch/stacks.rs"));
+    assert_eq!((&*function, &*file), ("stacks::spin", file!()));
     assert!(SPIN.contains(&line), "{line} in {SPIN:?}");
     assert!(computes(&poll), "{}", poll.cause());
     assert_eq!(poll.long_poll().function(), Some("stacks::spin"));
@@ -166,7 +166,7 @@ fn sleeping_hog_is_found_at_the_line_of_the_program() {
         sleeps && called.is_some_and(|called| called.ends_with("::sleep"))
     });
     let (function, file, line) = offending(&poll);
-    assert_eq!((&*function, &*file), ("stacks::nap", "tests/probe/watch/stacks.rs"));
+    assert_eq!((&*function, &*file), ("stacks::nap", file!()));
     assert!(NAP.contains(&line), "{line} in {NAP:?}");
 }
 

@@ -51,8 +51,7 @@ fn assert_names_the_nap(message: &str) {
     assert!(message.contains("the limit is 500ms"), "{message}");
     if cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))) {
         assert!(message.contains("sleeping in clock_nanosleep"), "{message}");
-        let mut lines =
-            NAP.map(|line| format!("testing::nap at tests/probe/watch/testing.rs:{line}"));
+        let mut lines = NAP.map(|line| format!("testing::nap at {}:{line}", file!()));
         assert!(lines.any(|line| message.contains(&line)), "{message}");
     }
 }
@@ -227,10 +226,7 @@ fn assert_names_all_waiting_tasks(message: &str) {
     if cfg!(all(tokio_unstable, target_os = "linux")) {
         // A sleep is traced; the receiver of a oneshot is not.
         assert!(message.contains("waits in "), "{message}");
-        assert!(
-            message.contains("testing::sleep_long at tests/probe/watch/testing.rs:"),
-            "{message}"
-        );
+        assert!(message.contains(concat!("testing::sleep_long at ", file!(), ":")), "{message}");
     }
 }
 
