@@ -240,8 +240,7 @@ impl TargetModel {
             delay_p99_ns: delay,
             work,
             polls,
-            runnable: has(FieldId::SchedulingDelay)
-                .then(|| self.scheduling_delay.latest().runnable as u64),
+            runnable: Some(self.scheduling_delay.latest().runnable as u64),
             injected: known(FieldId::InjectionQueue, runtime.injection_queue),
             blocking_calls: known(FieldId::BlockingThreads, runtime.blocking_threads)
                 .zip(known(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads))

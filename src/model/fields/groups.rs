@@ -59,7 +59,7 @@ static FIELDS: &[GroupField] = &[
     GroupField::new("delay_p99_ns", "DELAY P99", "99th percentile of the scheduling delay", Quantile, |_, r| r.delay_p99_ns.into())
         .of(FieldId::GroupDelayP99).shown(5, 9, 9, 9),
     GroupField::new("delay_history", "SCHEDULING DELAY", "scheduling delay over time: the mean, or the longest running one", Graph, |_, _| Value::Unknown)
-        .of(FieldId::Scheduled).shown(10, 29, 30, 60),
+        .of(FieldId::GroupDelayP99).shown(10, 29, 30, 60),
     GroupField::new("wakes", "WAKES", "calls of wakers", Count, |_, r| r.wakes.into())
         .of(FieldId::Wakes),
     GroupField::new("ended", "ENDED", "ended tasks that are still listed", Count, |_, r| r.ended.into()),

@@ -13,6 +13,7 @@ pub mod graph;
 pub mod graphs;
 pub mod header;
 pub mod histogram;
+mod history_graph;
 pub mod hit_map;
 pub mod preview;
 pub mod stack;
