@@ -39,9 +39,10 @@ const NO_TASKS: &str = "connected, but the program has reported no task: its fil
 const QUEUED_NS: u64 = 500_000_000;
 
 /// The waits that are not among the resources.
-const UNREPORTED_WAITS: &str = "console-subscriber reports waits for timers, locks, semaphores, \
-                                barriers, oneshot channels and space in bounded channels; those for \
-                                messages, I/O, a Notify or a JoinHandle are not reported";
+const UNREPORTED_WAITS: &str = "console-subscriber reports waits for locks, semaphores, barriers, \
+                                oneshot channels and space in bounded channels, and for timers only \
+                                with some versions of Tokio; those for messages, I/O, a Notify or a \
+                                JoinHandle are not reported";
 
 /// The reason why there are no workloads and no hog.
 const ONLY_IN_THE_LAB: &str = "only the lab has workloads and a hog";

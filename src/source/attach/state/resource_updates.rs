@@ -50,8 +50,10 @@ impl Program {
             Part::AsyncOpStats(id, stats) => {
                 let created = moment(stats.created_at);
                 let mut new: Option<AsyncOp> = announced.remove(&id);
-                // An operation that has ended is not kept.
-                let is_past = stats.dropped_at.is_some() && new.is_some();
+                // An operation that has ended is not kept. A known one may be announced again.
+                let known = self.async_ops.get(id).filter(|op| op.ended() == 0);
+                let is_known = known.is_some_and(|op| op.was_created_at(created));
+                let is_past = stats.dropped_at.is_some() && new.is_some() && !is_known;
                 let op = match is_past {
                     true => new.as_mut(),
                     false => get_or_add(&mut self.async_ops, id, created, new, self.latest.at),

@@ -170,6 +170,28 @@ fn mutex_state(now: i64, is_locked: bool) -> Update {
 }
 
 #[test]
+fn operation_that_is_announced_again_with_its_end_has_ended() {
+    let mut program = TestProgram::new();
+    let op = AsyncOp { id: id(30), resource_id: id(20), ..AsyncOp::default() };
+    let with_op = |now, dropped_at| {
+        let stats =
+            async_ops::Stats { created_at: at(THEN), dropped_at, ..async_ops::Stats::default() };
+        let mut update = update(now, [], []);
+        update.async_op_update = Some(AsyncOpUpdate {
+            new_async_ops: vec![op.clone()],
+            stats_update: [(30, stats)].into(),
+            dropped_events: 0,
+        });
+        update
+    };
+    program.apply(&with_op(S, None));
+    assert_eq!(program.0.async_ops().count(), 1);
+    // The update after the first one repeats what is new.
+    program.apply(&with_op(2 * S, at(THEN + S)));
+    assert_eq!(program.0.async_ops().count(), 0);
+}
+
+#[test]
 fn holder_is_unknown_once_the_lock_was_free() {
     let mut program = TestProgram::new();
     mutex(&mut program);
