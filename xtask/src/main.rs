@@ -2,6 +2,7 @@
 
 mod pictures;
 mod score;
+mod svg;
 mod target;
 mod terminal;
 

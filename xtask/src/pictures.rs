@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::ensure;
 
-use crate::terminal::Terminal;
+use crate::{svg, terminal::Terminal};
 
 /// The picture in README.
 const DASHBOARD: &str = "dashboard";
@@ -38,16 +38,24 @@ enum Step {
     WaitFor(&'static str),
     /// Seconds, in which graphs fill and a hog runs.
     Wait(u64),
+    /// The screens of this many seconds become an animation. Without it, the last screen is the
+    /// picture.
+    Record(u64),
 }
 
-use Step::{Keys, Wait, WaitFor};
+use Step::{Keys, Record, Wait, WaitFor};
+
+/// The time between two screens of an animation.
+const FRAME: Duration = Duration::from_millis(500);
+/// How long an animation shows its last screen.
+const LAST_FRAME: Duration = Duration::from_secs(4);
 
 const PICTURES: &[Picture] = &[
     Picture {
         name: DASHBOARD,
         args: &["lab", "mixed"],
         size: (116, 32),
-        steps: &[Wait(20), Keys("b"), WaitFor("has blocked worker"), Wait(2)],
+        steps: &[Wait(20), Record(2), Keys("b"), Record(5), Keys("!"), Record(3)],
     },
     Picture {
         name: "finding",
@@ -77,38 +85,54 @@ pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
     }
     let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     for picture in PICTURES.iter().filter(|picture| is_wanted(picture.name)) {
-        write(picture.name, &picture.take(&programs.asynctop)?)?;
+        write(picture.name, &picture.take(&programs.asynctop)?, picture.size)?;
     }
     if is_wanted("console") {
-        write("console", &beside_tokio_console(programs)?)?;
+        write("console", &[beside_tokio_console(programs)?], CONSOLE_SIZE)?;
     }
     Ok(())
 }
 
-fn write(name: &str, lines: &[String]) -> anyhow::Result<()> {
-    let svg = anstyle_svg::Term::new().render_svg(&lines.join("\n"));
+fn write(name: &str, frames: &[svg::Lines], size: (u16, u16)) -> anyhow::Result<()> {
+    let svg = svg::picture(frames, size, FRAME.as_secs_f64(), LAST_FRAME.as_secs_f64());
     let folder = if name == DASHBOARD { ASSETS } else { BOOK };
     Ok(fs::write(Path::new(folder).join(name).with_extension("svg"), svg)?)
 }
 
 impl Picture {
-    fn take(&self, asynctop: &Path) -> anyhow::Result<Vec<String>> {
+    /// The screens: one, or those of an animation.
+    fn take(&self, asynctop: &Path) -> anyhow::Result<Vec<svg::Lines>> {
         let mut terminal = Terminal::start(asynctop, self.args, self.size)?;
         terminal.wait_for("Tasks")?;
+        let mut frames = Vec::new();
         for step in self.steps {
             match step {
                 Keys(keys) => terminal.keys(keys)?,
                 WaitFor(text) => terminal.wait_for(text)?,
                 Wait(seconds) => thread::sleep(Duration::from_secs(*seconds)),
+                Record(seconds) => {
+                    for _ in 0..*seconds * 1_000 / FRAME.as_millis() as u64 {
+                        thread::sleep(FRAME);
+                        frames.push(terminal.lines());
+                    }
+                }
             }
         }
-        Ok(terminal.lines())
+        if frames.is_empty() {
+            frames.push(terminal.lines());
+        }
+        Ok(frames)
     }
 }
 
+/// The columns of each of the two terminals, and of the line between them.
+const HALF: u16 = 100;
+const BETWEEN: u16 = 3;
+const CONSOLE_SIZE: (u16, u16) = (2 * HALF + BETWEEN, 24);
+
 /// The lab on the left, and tokio-console connected to it on the right.
-fn beside_tokio_console(programs: &Programs) -> anyhow::Result<Vec<String>> {
-    let size = (100, 24);
+fn beside_tokio_console(programs: &Programs) -> anyhow::Result<svg::Lines> {
+    let size = (HALF, CONSOLE_SIZE.1);
     // Few tasks, because tokio-console has no filter.
     let args = ["lab", "hello", &format!("--console={CONSOLE_ADDRESS}")];
     let mut lab = Terminal::start(&programs.asynctop, &args, size)?;
@@ -123,5 +147,5 @@ fn beside_tokio_console(programs: &Programs) -> anyhow::Result<Vec<String>> {
     console.wait_for("hog")?;
     thread::sleep(Duration::from_secs(3));
     let pairs = lab.lines().into_iter().zip(console.lines());
-    Ok(pairs.map(|(left, right)| format!("{left} │ {right}")).collect())
+    Ok(pairs.map(|(left, right)| left + &svg::moved(&right, HALF + BETWEEN)).collect())
 }

@@ -1,7 +1,6 @@
-//! A program in a pseudo-terminal of its own, and the colored text of its screen.
+//! A program in a pseudo-terminal of its own, and its screen.
 
 use std::{
-    fmt::Write as _,
     io::{Read, Write},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -11,7 +10,9 @@ use std::{
 
 use anyhow::{Context, bail};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use vt100::{Color, Parser, Screen};
+use vt100::{Parser, Screen};
+
+use crate::svg;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -73,9 +74,9 @@ impl Terminal {
         Ok(())
     }
 
-    /// The lines of the screen, padded to its width, with escape sequences for colors.
-    pub fn lines(&self) -> Vec<String> {
-        self.with_screen(|screen| (0..screen.size().0.get()).map(|row| line(screen, row)).collect())
+    /// The lines of the screen, for a picture.
+    pub fn lines(&self) -> svg::Lines {
+        self.with_screen(svg::lines)
     }
 
     fn with_screen<T>(&self, read: impl FnOnce(&Screen) -> T) -> T {
@@ -89,26 +90,4 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn line(screen: &Screen, row: u16) -> String {
-    let mut line = String::new();
-    for cell in (0..screen.size().1.get()).filter_map(|column| screen.cell(row, column)) {
-        let mut codes = "0".to_owned();
-        for (is, code) in [(cell.bold(), ";1"), (cell.dim(), ";2"), (cell.inverse(), ";7")] {
-            codes += if is { code } else { "" };
-        }
-        for (color, base) in [(cell.fgcolor(), 38), (cell.bgcolor(), 48)] {
-            let _ = match color {
-                Color::Default => Ok(()),
-                // The dark colors are hard to read on black.
-                Color::Idx(index @ 1..=6) => write!(codes, ";{base};5;{}", index + 8),
-                Color::Idx(index) => write!(codes, ";{base};5;{index}"),
-                Color::Rgb(red, green, blue) => write!(codes, ";{base};2;{red};{green};{blue}"),
-            };
-        }
-        let symbol = if cell.has_contents() { cell.contents() } else { " " };
-        let _ = write!(line, "\x1b[{codes}m{symbol}");
-    }
-    line + "\x1b[0m"
 }

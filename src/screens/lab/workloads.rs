@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The minimum width of the names.
-const MIN_NAME: usize = 13;
+const MIN_NAME: usize = 8;
 /// The width of the bar of the current rate.
 const BAR: usize = 10;
 
