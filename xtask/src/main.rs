@@ -1,5 +1,8 @@
 //! Programs for the maintainers of asynctop: `cargo xtask COMMAND`.
 
+mod breadth;
+mod build;
+mod field;
 mod pictures;
 mod score;
 mod svg;
@@ -30,6 +33,10 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "tokio-console")]
         tokio_console: PathBuf,
     },
+    /// Inspect one program with several versions of Tokio in several builds, and print tables
+    Breadth(breadth::Options),
+    /// Count the tasks of third-party programs and of programs in unusual situations
+    Field(field::Options),
     /// Score the rules on programs whose culprit is known, and print a table
     Score(score::Options),
     /// Run a program with console-subscriber, to be watched
@@ -45,6 +52,8 @@ fn main() -> anyhow::Result<()> {
             let asynctop = asynctop.map_or_else(sibling, anyhow::Ok)?;
             pictures::make(&names, &pictures::Programs { asynctop, tokio_console })
         }
+        Command::Breadth(options) => breadth::run(&options),
+        Command::Field(options) => field::run(&options),
         Command::Score(options) => score::run(&options),
         Command::Target(options) => target::run(&options),
         Command::BusyLoop => score::busy_loop(),

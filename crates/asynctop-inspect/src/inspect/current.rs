@@ -18,8 +18,7 @@ use crate::{
     tokio::task::{State, StateKind},
 };
 
-/// Distances from the word of the runtime's handle to that of the current task's id, in words:
-/// Tokio 1.45 to 1.54, 1.32 to 1.37, 1.24.
+/// Distances from the word of the runtime's handle to that of the current task's id, in words.
 const KNOWN_DISTANCES: [usize; 3] = [4, 3, 2];
 /// Maximum distance of the two words in other versions.
 const MAX_DISTANCE: usize = 64;
@@ -47,11 +46,12 @@ impl Process {
     /// confirmed them.
     pub(super) fn offsets(&mut self, blocks: &[Block], found: &Found) -> HashMap<usize, Offsets> {
         let mut all = HashMap::new();
-        for &module in &self.with_tokio {
+        for (&module, copy) in self.with_tokio.iter().zip(&self.copies) {
             let own: Vec<&Block> = blocks.iter().filter(|block| block.module == module).collect();
             let known = self.offsets.get(&module).copied();
-            if let Some((offsets, is_proved)) =
-                known.map(|offsets| (offsets, true)).or_else(|| find_offsets(&own, found))
+            if let Some((offsets, is_proved)) = known
+                .map(|offsets| (offsets, true))
+                .or_else(|| find_offsets(&own, found, copy.minor_version()))
             {
                 all.insert(module, offsets);
                 if is_proved {
@@ -145,8 +145,9 @@ fn is_polled(task: &TaskInfo) -> bool {
 }
 
 /// The pair of words that fits best: the handle of a known runtime, and near it 0 or the id of a
-/// known task in every thread. The second value is whether running tasks have confirmed it.
-fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
+/// known task in every thread. The second value is whether running tasks have confirmed it. `minor`
+/// is the version of Tokio.
+fn find_offsets(blocks: &[&Block], found: &Found, minor: Option<u32>) -> Option<(Offsets, bool)> {
     let handles: HashSet<u64> = found.index.keys().copied().collect();
     // Most words are not ids, and most ids are not among the words.
     let mut all: Vec<u64> = blocks.iter().flat_map(|block| block.words.iter().copied()).collect();
@@ -157,7 +158,8 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     let running: HashSet<u64> =
         found.tasks.iter().filter(|task| is_polled(task)).map(|task| task.id).collect();
     let last_id = found.tasks.iter().map(|task| task.id).max().unwrap_or(0);
-    let mut best: Option<([usize; 5], Offsets)> = None;
+    let usual = minor.and_then(usual_distance);
+    let mut best: Option<([usize; 6], Offsets)> = None;
     let length = blocks.iter().map(|block| block.words.len()).max()?;
     for handle in 0..length {
         let with_handle = blocks
@@ -194,7 +196,9 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
             }
             let rank = known.map_or(0, |rank| KNOWN_DISTANCES.len() - rank);
             let is_known = usize::from(known.is_some());
-            let score = [polled.len(), is_known, matches, with_handle, rank];
+            // A number next to it, such as that of the thread, may be the id of a task, too.
+            let is_usual = usize::from(usual.is_some_and(|distance| handle + distance == current));
+            let score = [polled.len(), is_usual, is_known, matches, with_handle, rank];
             if best.is_none_or(|(known, _)| score > known) {
                 best = Some((score, Offsets { handle, current }));
             }
@@ -202,6 +206,16 @@ fn find_offsets(blocks: &[&Block], found: &Found) -> Option<(Offsets, bool)> {
     }
     let ([polled, ..], offsets) = best?;
     Some((offsets, polled > 0 && polled == running.len()))
+}
+
+/// The distance in the versions in which it was seen.
+fn usual_distance(minor: u32) -> Option<usize> {
+    match minor {
+        45.. => Some(4),
+        32..=37 => Some(3),
+        ..=24 => Some(2),
+        _ => None,
+    }
 }
 
 /// Whether these words of the threads can be ids of current tasks: each thread has a different one,
@@ -261,7 +275,7 @@ mod tests {
         let block =
             |words: &[u64; 8]| Block { tid: 1, module: 0, address: 0, words: words.to_vec() };
         let blocks: Vec<Block> = words.iter().map(block).collect();
-        find_offsets(&blocks.iter().collect::<Vec<_>>(), &found(running))
+        find_offsets(&blocks.iter().collect::<Vec<_>>(), &found(running), Some(54))
     }
 
     #[test]
@@ -270,6 +284,13 @@ mod tests {
         let offsets = Offsets { handle: 1, current: 5 };
         assert_eq!(offsets_in(&words, &[150]), Some((offsets, true)));
         assert_eq!(offsets_in(&words, &[]), Some((offsets, false)));
+    }
+
+    /// Word 4 is the number of the only thread, which is also the id of an idle task.
+    #[test]
+    fn number_next_to_the_current_task_is_not_taken_for_it() {
+        let offsets = Offsets { handle: 1, current: 5 };
+        assert_eq!(offsets_in(&[[9, HANDLE, 0, 0, 2, 0, 0, 0]], &[]), Some((offsets, false)));
     }
 
     /// Word 0 is the id of a task too, but the same in all threads; word 6 has the running one.

@@ -1,0 +1,205 @@
+//! Running programs and the load on them. Everything ends when it is dropped.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use asynctop_inspect::{Options, Process, ps};
+
+use super::Folder;
+
+/// A request that the servers here never answer.
+pub(super) const REQUEST: &str = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+/// Maximum time until a program does what it must do.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+const STEP: Duration = Duration::from_millis(100);
+
+/// What a fixture prints about itself.
+pub(super) type Facts = BTreeMap<String, u64>;
+
+/// The tasks that a program must have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Truth {
+    /// So many, and those in local sets.
+    Tasks(usize, usize),
+    /// So many of one type, beside others.
+    Alike(usize),
+    /// So many whose future's name contains this, beside others.
+    Named(usize, &'static str),
+}
+
+/// A program under load.
+pub(super) struct Running {
+    pub pid: u32,
+    pub truth: Truth,
+    /// A remark about what has been observed before.
+    pub remark: Option<String>,
+    /// In the order in which they end.
+    _connections: Vec<TcpStream>,
+    _listeners: Vec<TcpListener>,
+    _programs: Vec<Started>,
+}
+
+/// A program that ends when it is dropped, with the programs that it has started.
+pub(super) struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let descendants = ps::descendants(self.0.id()).unwrap_or_default();
+        // Either fails only if it has already ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        for pid in descendants {
+            let _ =
+                Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+impl Started {
+    /// Starts a program whose output goes to a file.
+    pub(super) fn start(folder: &Folder, command: &mut Command) -> anyhow::Result<Started> {
+        let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_owned();
+        let log = File::create(folder.path("output.txt"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn();
+        Ok(Started(child.with_context(|| format!("cannot start {}", name.display()))?))
+    }
+
+    /// Starts a program that prints facts and then `ready`, once it has its tasks. It ends when
+    /// its standard input is closed.
+    pub(super) fn start_until_ready(command: &mut Command) -> anyhow::Result<(Started, Facts)> {
+        let (started, facts, _) = Started::with_output(command)?;
+        Ok((started, facts))
+    }
+
+    /// Like [`Started::start_until_ready`], with the rest of its output.
+    pub(super) fn with_output(
+        command: &mut Command,
+    ) -> anyhow::Result<(Started, Facts, BufReader<ChildStdout>)> {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut started = Started(child.context("cannot start it")?);
+        let output = started.0.stdout.take().context("it has no output")?;
+        let mut output = BufReader::new(output);
+        let facts = facts(&mut output)?;
+        Ok((started, facts, output))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Writes a line to its standard input.
+    pub(super) fn write(&mut self, line: &str) -> anyhow::Result<()> {
+        let input = self.0.stdin.as_mut().context("its input is closed")?;
+        Ok(writeln!(input, "{line}")?)
+    }
+}
+
+/// The facts that a fixture prints up to the line `ready`.
+pub(super) fn facts(output: &mut impl BufRead) -> anyhow::Result<Facts> {
+    let mut facts = Facts::new();
+    for line in output.lines() {
+        let line = line?;
+        match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+            ["ready"] => return Ok(facts),
+            ["fact", name, number] => drop(facts.insert(name.to_owned(), number.parse()?)),
+            _ => {}
+        }
+    }
+    bail!("it has ended before it was ready")
+}
+
+impl Running {
+    /// These programs, of which the first one, or one that it has started, contains the runtime to
+    /// inspect.
+    pub(super) fn new(programs: Vec<Started>, truth: Truth) -> anyhow::Result<Running> {
+        let pid = wait_for(|| programs.first().and_then(|first| find_runtime(first.pid())));
+        let pid = pid.context("no Tokio runtime was found in it")?;
+        Ok(Running::with_pid(pid, programs, truth))
+    }
+
+    pub(super) fn with_pid(pid: u32, programs: Vec<Started>, truth: Truth) -> Running {
+        Running {
+            pid,
+            truth,
+            remark: None,
+            _connections: Vec::new(),
+            _listeners: Vec::new(),
+            _programs: programs,
+        }
+    }
+
+    /// Opens connections and keeps them.
+    pub(super) fn hold(
+        mut self,
+        connections: usize,
+        port: u16,
+        request: &str,
+    ) -> anyhow::Result<Self> {
+        for _ in 0..connections {
+            let mut stream = connect(port)?;
+            stream.write_all(request.as_bytes())?;
+            self._connections.push(stream);
+        }
+        Ok(self)
+    }
+
+    pub(super) fn keep(mut self, listener: TcpListener) -> Self {
+        self._listeners.push(listener);
+        self
+    }
+
+    pub(super) fn remark(self, remark: impl Into<String>) -> Self {
+        Running { remark: Some(remark.into()), ..self }
+    }
+}
+
+/// The process, or the first one that it has started, with a runtime.
+fn find_runtime(pid: u32) -> Option<u32> {
+    let has_runtime = |pid: &u32| {
+        let inspect = |mut process: Process| process.inspect(&Options::states_only()).ok();
+        let inspection = Process::open(*pid).ok().and_then(inspect);
+        inspection.is_some_and(|inspection| !inspection.runtimes.is_empty())
+    };
+    let descendants = ps::descendants(pid).unwrap_or_default();
+    std::iter::once(pid).chain(descendants).find(has_runtime)
+}
+
+/// Waits until something is there.
+pub(super) fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return Some(found);
+        }
+        if began.elapsed() > TIMEOUT {
+            return None;
+        }
+        thread::sleep(STEP);
+    }
+}
+
+/// A port that no program uses.
+pub(super) fn free_port() -> anyhow::Result<u16> {
+    Ok(listen()?.local_addr()?.port())
+}
+
+/// A server that accepts connections and never answers.
+pub(super) fn listen() -> anyhow::Result<TcpListener> {
+    TcpListener::bind("127.0.0.1:0").context("cannot listen")
+}
+
+fn connect(port: u16) -> anyhow::Result<TcpStream> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    wait_for(|| TcpStream::connect(address).ok())
+        .with_context(|| format!("no server at port {port}"))
+}
