@@ -8,19 +8,23 @@ use super::Folder;
 use crate::build::{cargo, execute};
 
 impl Folder {
-    /// A program from the registry of Rust, installed with these options.
+    /// A program from the registry of Rust, with the versions of its dependencies that it was
+    /// published with, or the latest ones.
     pub(super) fn cargo(
         &self,
         name: &str,
         version: &str,
         program: &str,
+        is_locked: bool,
         options: &[&str],
     ) -> anyhow::Result<PathBuf> {
-        let root = self.path(&format!("{name}-{version}"));
+        let dependencies = if is_locked { "" } else { "-latest" };
+        let root = self.path(&format!("{name}-{version}{dependencies}"));
         let program = root.join("bin").join(program);
         if !program.exists() {
             let mut install = cargo(&self.path("build"), "");
-            install.args(["install", "--locked", name, "--version", version]).args(options);
+            install.args(["install", name, "--version", version]).args(options);
+            install.args(is_locked.then_some("--locked"));
             execute(install.arg("--root").arg(root))?;
         }
         Ok(program)

@@ -36,13 +36,12 @@ pub(super) struct Row {
 /// # Errors
 /// If it cannot be read.
 pub(super) fn row(program: &Program, running: &Running) -> anyhow::Result<Row> {
+    let pid = running.pid()?;
     let began = Instant::now();
-    let first_list = {
-        Process::open(running.pid)?.inspect(&Options::states_only())?;
-        began.elapsed()
-    };
+    Process::open(pid)?.inspect(&Options::states_only())?;
+    let first_list = began.elapsed();
     let inspection = loop {
-        let inspection = Process::open(running.pid)?.inspect(&Options::default())?;
+        let inspection = Process::open(pid)?.inspect(&Options::default())?;
         if running.truth.agrees(&inspection) || began.elapsed() > TIMEOUT {
             break inspection;
         }
@@ -55,7 +54,7 @@ pub(super) fn row(program: &Program, running: &Running) -> anyhow::Result<Row> {
         _ if counted.is_empty() => "–".to_owned(),
         sum => sum.to_string(),
     };
-    let current = sampled(running.pid)?;
+    let current = sampled(pid)?;
     let mut name = program.name.to_owned();
     if let Some(remark) = &running.remark {
         name.push_str(&format!(" ({remark})"));

@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
                 println!("{text}");
                 differing.extend((!is_right).then_some(program.name));
             }
-            Err(error) => println!("| {} | not run: {error:#} |||||||", program.name),
+            Err(error) => println!("| {} | not examined: {error:#} |||||||", program.name),
         }
     }
     anyhow::ensure!(differing.is_empty(), "not as it must be: {}", differing.join("; "));

@@ -13,7 +13,16 @@ const BORE_PORT: u16 = 7835;
 pub(super) const ALL: &[Program] = &[
     Program { name: "bore 0.5.3, server with 20 connections", build: "", start: bore_server },
     Program { name: "bore 0.5.3, client of these", build: "", start: bore_client },
-    Program { name: "mini-redis 0.4.1, 30 connections", build: "", start: mini_redis },
+    Program {
+        name: "mini-redis 0.4.1, 30 connections",
+        build: "",
+        start: |folder| mini_redis(folder, false),
+    },
+    Program {
+        name: "mini-redis 0.4.1 with the dependencies of its release",
+        build: "",
+        start: |folder| mini_redis(folder, true),
+    },
     Program { name: "dufs 0.36.0, 35 connections", build: "", start: dufs },
     Program {
         name: "granian 2.8.9, 40 requests",
@@ -25,11 +34,7 @@ pub(super) const ALL: &[Program] = &[
         build: "cdylib in Python, jemalloc",
         start: |folder| granian(folder, "st", 40),
     },
-    Program {
-        name: "robyn 0.30.0, 30 requests",
-        build: "cdylib in Python, LocalSet",
-        start: robyn,
-    },
+    Program { name: "robyn 0.30.0, 30 requests", build: "cdylib in Python", start: robyn },
     Program { name: "deno 2.9.6, 30 requests", build: "no .eh_frame", start: deno },
     Program { name: "uv 0.13.9, 20 downloads", build: "static musl", start: uv },
 ];
@@ -58,7 +63,7 @@ Deno.serve({ port: Number(Deno.args[0]), hostname: '127.0.0.1' }, async (request
 
 /// A server, its client and 20 connections through both, in this order.
 fn bore(folder: &Folder, is_server: bool) -> anyhow::Result<Running> {
-    let program = folder.cargo("bore-cli", "0.5.3", "bore", &[])?;
+    let program = folder.cargo("bore-cli", "0.5.3", "bore", true, &[])?;
     let busy = format!("another program uses port {BORE_PORT}");
     anyhow::ensure!(std::net::TcpListener::bind(("127.0.0.1", BORE_PORT)).is_ok(), busy);
     let server = Started::start(folder, Command::new(&program).arg("server"))?;
@@ -70,8 +75,8 @@ fn bore(folder: &Folder, is_server: bool) -> anyhow::Result<Running> {
     let client = Started::start(folder, command.arg(&program).args([local, public.to_string()]))?;
     let running = match is_server {
         // For each connection one that accepts it and one that forwards it; one that serves the client.
-        true => Running::new(vec![server, client], Truth::Tasks(41, 0))?,
-        false => Running::new(vec![client, server], Truth::Tasks(20, 0))?,
+        true => Running::new(vec![server, client], Truth::Tasks(41, 0)),
+        false => Running::new(vec![client, server], Truth::Tasks(20, 0)),
     };
     Ok(running.hold(20, public, "")?.keep(listener))
 }
@@ -84,23 +89,23 @@ fn bore_client(folder: &Folder) -> anyhow::Result<Running> {
     bore(folder, false)
 }
 
-fn mini_redis(folder: &Folder) -> anyhow::Result<Running> {
-    let program = folder.cargo("mini-redis", "0.4.1", "mini-redis-server", &[])?;
+fn mini_redis(folder: &Folder, is_locked: bool) -> anyhow::Result<Running> {
+    let program = folder.cargo("mini-redis", "0.4.1", "mini-redis-server", is_locked, &[])?;
     let port = free_port()?;
     let server = Started::start(folder, Command::new(program).args(["--port", &port.to_string()]))?;
     // One purges expired keys.
-    Running::new(vec![server], Truth::Tasks(31, 0))?.hold(30, port, "")
+    Running::new(vec![server], Truth::Tasks(31, 0)).hold(30, port, "")
 }
 
 fn dufs(folder: &Folder) -> anyhow::Result<Running> {
-    let program = folder.cargo("dufs", "0.36.0", "dufs", &["--no-default-features"])?;
+    let program = folder.cargo("dufs", "0.36.0", "dufs", true, &["--no-default-features"])?;
     let (port, files) = (free_port()?, folder.path("files"));
     fs::create_dir_all(&files)?;
     let mut command = Command::new(program);
     command.args(["-b", "127.0.0.1", "-p", &port.to_string()]).arg(files);
     let server = Started::start(folder, &mut command)?;
     // One accepts connections.
-    Running::new(vec![server], Truth::Tasks(36, 0))?.hold(35, port, REQUEST)
+    Running::new(vec![server], Truth::Tasks(36, 0)).hold(35, port, REQUEST)
 }
 
 fn granian(folder: &Folder, mode: &str, tasks: usize) -> anyhow::Result<Running> {
@@ -116,7 +121,7 @@ fn granian(folder: &Folder, mode: &str, tasks: usize) -> anyhow::Result<Running>
         if mode == "mt" { "2" } else { "1" },
     ]);
     let server = Started::start(folder, command.arg("application:app").current_dir(&folder.0))?;
-    Running::new(vec![server], Truth::Tasks(tasks, 0))?.hold(40, port, REQUEST)
+    Running::new(vec![server], Truth::Tasks(tasks, 0)).hold(40, port, REQUEST)
 }
 
 fn robyn(folder: &Folder) -> anyhow::Result<Running> {
@@ -125,7 +130,7 @@ fn robyn(folder: &Folder) -> anyhow::Result<Running> {
     fs::write(&application, ROBYN_APPLICATION)?;
     let mut command = Command::new(programs.join("python3"));
     let server = Started::start(folder, command.arg(application).arg(port.to_string()))?;
-    Running::new(vec![server], Truth::Tasks(34, 2))?.hold(30, port, REQUEST)
+    Running::new(vec![server], Truth::Tasks(34, 2)).hold(30, port, REQUEST)
 }
 
 fn deno(folder: &Folder) -> anyhow::Result<Running> {
@@ -136,7 +141,7 @@ fn deno(folder: &Folder) -> anyhow::Result<Running> {
     command.args(["run", "-A", "--no-remote"]).arg(application).arg(port.to_string());
     let server = Started::start(folder, &mut command)?;
     // Beside its own ones.
-    Running::new(vec![server], Truth::Alike(30))?.hold(30, port, REQUEST)
+    Running::new(vec![server], Truth::Alike(30)).hold(30, port, REQUEST)
 }
 
 fn uv(folder: &Folder) -> anyhow::Result<Running> {
@@ -147,5 +152,5 @@ fn uv(folder: &Folder) -> anyhow::Result<Running> {
     command.args(["pip", "install", "--no-cache", "--index-url", &index, "--target"]);
     command.arg(folder.path("never")).args((0..20).map(|number| format!("package{number}")));
     let installer = Started::start(folder, &mut command)?;
-    Ok(Running::new(vec![installer], Truth::Tasks(20, 0))?.keep(server))
+    Ok(Running::new(vec![installer], Truth::Tasks(20, 0)).keep(server))
 }

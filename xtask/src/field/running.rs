@@ -38,14 +38,14 @@ pub(super) enum Truth {
 
 /// A program under load.
 pub(super) struct Running {
-    pub pid: u32,
     pub truth: Truth,
     /// A remark about what has been observed before.
     pub remark: Option<String>,
-    /// In the order in which they end.
-    _connections: Vec<TcpStream>,
+    pid: Option<u32>,
+    // In the order in which they end.
+    connections: Vec<TcpStream>,
     _listeners: Vec<TcpListener>,
-    _programs: Vec<Started>,
+    programs: Vec<Started>,
 }
 
 /// A program that ends when it is dropped, with the programs that it has started.
@@ -121,21 +121,31 @@ pub(super) fn facts(output: &mut impl BufRead) -> anyhow::Result<Facts> {
 impl Running {
     /// These programs, of which the first one, or one that it has started, contains the runtime to
     /// inspect.
-    pub(super) fn new(programs: Vec<Started>, truth: Truth) -> anyhow::Result<Running> {
-        let pid = wait_for(|| programs.first().and_then(|first| find_runtime(first.pid())));
-        let pid = pid.context("no Tokio runtime was found in it")?;
-        Ok(Running::with_pid(pid, programs, truth))
-    }
-
-    pub(super) fn with_pid(pid: u32, programs: Vec<Started>, truth: Truth) -> Running {
+    pub(super) fn new(programs: Vec<Started>, truth: Truth) -> Running {
         Running {
-            pid,
             truth,
             remark: None,
-            _connections: Vec::new(),
+            pid: None,
+            connections: Vec::new(),
             _listeners: Vec::new(),
-            _programs: programs,
+            programs,
         }
+    }
+
+    /// The process to inspect, if the first program has not started it as a descendant.
+    pub(super) fn with_pid(self, pid: u32) -> Running {
+        Running { pid: Some(pid), ..self }
+    }
+
+    /// Waits for the runtime. One without tasks is not recognized in each version of Tokio.
+    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+        let first = || self.programs.first().and_then(|first| find_runtime(first.pid()));
+        if let Some(pid) = self.pid.or_else(|| wait_for(first)) {
+            return Ok(pid);
+        }
+        let first = self.programs.first().context("it has no process")?;
+        Process::open(first.pid())?;
+        bail!("no Tokio runtime was found in it")
     }
 
     /// Opens connections and keeps them.
@@ -148,7 +158,7 @@ impl Running {
         for _ in 0..connections {
             let mut stream = connect(port)?;
             stream.write_all(request.as_bytes())?;
-            self._connections.push(stream);
+            self.connections.push(stream);
         }
         Ok(self)
     }

@@ -44,7 +44,7 @@ pub(super) const ALL: &[Program] = &[
 /// The fixture `unusual`, with only the tasks that stay.
 fn unusual(command: &mut Command) -> anyhow::Result<Running> {
     let (started, _) = Started::start_until_ready(command)?;
-    Running::new(vec![started], Truth::Tasks(STAYS, 0))
+    Ok(Running::new(vec![started], Truth::Tasks(STAYS, 0)))
 }
 
 fn musl(folder: &Folder) -> anyhow::Result<Running> {
@@ -56,7 +56,7 @@ fn storm(folder: &Folder) -> anyhow::Result<Running> {
     let (started, facts) =
         Started::start_until_ready(Command::new(folder.fixture("unusual")?).arg("storm"))?;
     let rate = facts.get("per-second").context("it has printed no rate")?;
-    let running = Running::new(vec![started], Truth::Named(STAYS, "::stays"))?;
+    let running = Running::new(vec![started], Truth::Named(STAYS, "::stays"));
     Ok(running.remark(format!("{rate} per second")))
 }
 
@@ -65,7 +65,7 @@ fn fork(folder: &Folder) -> anyhow::Result<Running> {
         Started::start_until_ready(Command::new(folder.fixture("unusual")?).arg("fork"))?;
     let child = facts.get("child").context("it has printed no child")?;
     let child = u32::try_from(*child)?;
-    Ok(Running::with_pid(child, vec![started], Truth::Tasks(STAYS, 0)))
+    Ok(Running::new(vec![started], Truth::Tasks(STAYS, 0)).with_pid(child))
 }
 
 /// The process that was open before is not taken for the new one.
@@ -81,7 +81,7 @@ fn exec(folder: &Folder) -> anyhow::Result<Running> {
         matches!(result, Err(InspectError::Replaced { .. })),
         "the program before exec is taken for the one after it"
     );
-    Running::new(vec![started], Truth::Tasks(STAYS, 0))
+    Ok(Running::new(vec![started], Truth::Tasks(STAYS, 0)))
 }
 
 /// The shared libraries of three versions, loaded by Python.
@@ -104,5 +104,5 @@ time.sleep(3600)";
     let mut command = Command::new("python3");
     command.args(["-c", HOST]).args(libraries?);
     let (started, _) = Started::start_until_ready(&mut command)?;
-    Running::new(vec![started], Truth::Tasks(3 * 105, 3))
+    Ok(Running::new(vec![started], Truth::Tasks(3 * 105, 3)))
 }

@@ -24,6 +24,8 @@ pub enum Build {
     Unstable,
     /// Release at a fixed address, with v0 names of symbols.
     Fixed,
+    /// The servers that others have written, without optimization.
+    ThirdParty,
 }
 
 pub const ALL: [Build; 5] =
@@ -34,7 +36,7 @@ impl Build {
     fn folder(self) -> PathBuf {
         static DONE: Mutex<Option<HashSet<Build>>> = Mutex::new(None);
         let (profile, folder, flags) = match self {
-            Build::Dev => ("dev", "debug", ""),
+            Build::Dev | Build::ThirdParty => ("dev", "debug", ""),
             Build::Release => ("release", "release", ""),
             Build::Small => ("small", "small", ""),
             Build::Unstable => ("release", "release", "--cfg tokio_unstable"),
@@ -49,16 +51,23 @@ impl Build {
         let name = match self {
             Build::Unstable => "fixtures-unstable",
             Build::Fixed => "fixtures-fixed",
+            Build::ThirdParty => "third-party",
             _ => "fixtures",
         };
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let mut done = DONE.lock().expect("another test failed to build the fixtures");
         let done = done.get_or_insert_with(HashSet::new);
         if done.insert(self) {
-            let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/Cargo.toml");
+            let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+            let manifest = match self {
+                Build::ThirdParty => fixtures.join("third_party/Cargo.toml"),
+                _ => fixtures.join("Cargo.toml"),
+            };
             let status = Command::new(env!("CARGO"))
                 .args(["build", "--quiet", "--locked", "--profile", profile])
-                .args(["--manifest-path", manifest, "--target-dir"])
+                .arg("--manifest-path")
+                .arg(manifest)
+                .arg("--target-dir")
                 .arg(&target)
                 .args((self == Build::Fixed).then_some("--target=x86_64-unknown-linux-gnu"))
                 .env_remove("CARGO_ENCODED_RUSTFLAGS")
