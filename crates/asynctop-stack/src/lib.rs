@@ -9,12 +9,14 @@
 //!    debug information. The first stack takes up to seconds in a large program, so it should run on
 //!    a thread of its own. It trusts the program's files, so it is for this process only.
 //!
+//! [`Activity`] is where a blocked thread is, as the kernel reports it.
+//!
 //! Depends on `asynctop-snapshot`, whose `Stack` is the result, and on no other crate of asynctop.
 //! The crate is empty except on Linux on x86_64 and aarch64.
 //!
 #![cfg_attr(feature = "symbols", doc = "```")]
 #![cfg_attr(not(feature = "symbols"), doc = "```ignore")]
-//! use asynctop_stack::{Registers, StackCopy, Symbolizer, Unwinder, copy_stack};
+//! use asynctop_stack::{Activity, Registers, StackCopy, Symbolizer, Unwinder, copy_stack};
 //! use std::{fs, path::Path, sync::mpsc, thread, time::Duration};
 //!
 //! fn nap() {
@@ -32,17 +34,16 @@
 //! let mut symbolizer = Symbolizer::new();
 //! let mut buffer = vec![0; 64 * 1024];
 //! let stack = loop {
-//!     // For a sleeping thread: `number arguments… stack-pointer instruction-pointer`.
 //!     let report = fs::read_to_string(&report).unwrap();
-//!     let address = |field: Option<&str>| u64::from_str_radix(field?.strip_prefix("0x")?, 16).ok();
-//!     let mut fields = report.split_whitespace().rev();
-//!     let (Some(ip), Some(sp)) = (address(fields.next()), address(fields.next())) else {
+//!     let Some(Activity::Blocked { stack_pointer, program_counter, .. }) =
+//!         Activity::parse(&report)
+//!     else {
 //!         thread::yield_now();
 //!         continue;
 //!     };
-//!     let len = copy_stack(sp, &mut buffer).unwrap();
+//!     let len = copy_stack(stack_pointer, &mut buffer).unwrap();
 //!     let copy = StackCopy {
-//!         registers: Registers::pointers(ip, sp),
+//!         registers: Registers::pointers(program_counter, stack_pointer),
 //!         bytes: &buffer[..len],
 //!         is_full: len == buffer.len(),
 //!     };
@@ -56,6 +57,7 @@
 //! ```
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
+mod activity;
 mod code;
 mod copy;
 mod loaded;
@@ -67,6 +69,7 @@ mod origin;
 mod symbolizer;
 mod unwind;
 
+pub use activity::{Activity, syscall_name};
 pub use copy::{CopyError, Registers, StackCopy, copy_stack};
 pub use modules::{Module, Modules, UnwindTables};
 pub use origin::frame_kind;

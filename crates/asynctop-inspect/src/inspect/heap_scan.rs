@@ -50,8 +50,7 @@ impl Process {
         };
         let (main_thread, others): (Vec<&Thread>, Vec<&Thread>) =
             threads.iter().partition(|thread| thread.tid == self.pid());
-        let main_stack_pointer =
-            main_thread.first().and_then(|thread| thread.activity.stack_pointer());
+        let main_stack_pointer = main_thread.first().and_then(|thread| thread.stack_pointer());
         let main = maps.iter().filter(|mapping| {
             mapping.name == "[stack]"
                 || main_stack_pointer.is_some_and(|pointer| mapping.range.contains(&pointer))

@@ -2,7 +2,7 @@
 //! the thread, and a check afterwards confirms that the thread stayed blocked. A running thread is
 //! stopped only if the caller allows it.
 
-use asynctop_stack::{Registers, StackCopy, Unwound};
+use asynctop_stack::{Activity, Registers, StackCopy, Unwound};
 
 use crate::{
     inspect::{Frame, ThreadInfo, open::Process},
@@ -15,7 +15,7 @@ use crate::{
     process::{
         maps::Maps,
         stop::{self, NotStopped, Stopped},
-        threads::{self, Activity},
+        threads,
     },
 };
 
@@ -127,21 +127,23 @@ impl Process {
         for _ in 0..ATTEMPTS {
             let activity = threads::activity(&self.identity, tid);
             let (stack_pointer, program_counter, syscall) = match (activity, stop) {
-                (Activity::Blocked { stack_pointer, program_counter, syscall }, _) => {
+                (Some(Activity::Blocked { stack_pointer, program_counter, syscall }), _) => {
                     (stack_pointer, program_counter, syscall)
                 }
-                (Activity::Running, Stop::Polling { task }) => match self.copy_running(tid, task) {
-                    Ok(copied) => return Ok(copied),
-                    Err(NotStopped::Changed) => {
-                        reason = NotStopped::Changed.reason();
-                        continue;
+                (Some(Activity::Running), Stop::Polling { task }) => {
+                    match self.copy_running(tid, task) {
+                        Ok(copied) => return Ok(copied),
+                        Err(NotStopped::Changed) => {
+                            reason = NotStopped::Changed.reason();
+                            continue;
+                        }
+                        Err(error) => return Err(error.reason()),
                     }
-                    Err(error) => return Err(error.reason()),
-                },
-                (Activity::Running, Stop::Never) => {
+                }
+                (Some(Activity::Running), Stop::Never) => {
                     return Err("it is running, and is not stopped to read its stack");
                 }
-                (Activity::Unknown, _) => return Err("its state cannot be read"),
+                (None, _) => return Err("its state cannot be read"),
             };
             let Some(mapping) = maps.find(stack_pointer) else {
                 return Err("its stack is no longer mapped");

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use asynctop_stack::Activity;
+
 use crate::{
     inspect::{
         Check, Flavor, TaskKind, ThreadInfo, TokioCopy, WorkerInfo,
@@ -12,7 +14,7 @@ use crate::{
     },
     memory::is_pointer,
     names::text::sanitize,
-    process::threads::{self, Activity, Thread},
+    process::threads::{self, Thread},
     tokio::{task::StateKind, worker},
 };
 
@@ -60,7 +62,7 @@ impl Process {
                     name: sanitize(&thread.name),
                     state: thread.state,
                     syscall: match thread.activity {
-                        Activity::Blocked { syscall: Some(number), .. } => {
+                        Some(Activity::Blocked { syscall: Some(number), .. }) => {
                             Some(threads::syscall_name(number))
                         }
                         _ => None,

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use asynctop_stack::Activity;
+
 use crate::process::{identity::Identity, stat::Stat};
 
 /// Maximum number of threads. The kernel allows fewer by default.
@@ -16,45 +18,16 @@ pub(crate) struct Thread {
     pub name: String,
     /// The kernel's letter: `R`, `S`, `D`, …
     pub state: char,
-    pub activity: Activity,
+    /// `None` if it could not be read.
+    pub activity: Option<Activity>,
 }
 
-/// Whether a thread is running or blocked in the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Activity {
-    /// On a CPU or waiting for one.
-    Running,
-    /// Blocked in a system call, or, without a number, for another reason.
-    Blocked { syscall: Option<u64>, stack_pointer: u64, program_counter: u64 },
-    /// Not readable.
-    Unknown,
-}
-
-impl Activity {
-    fn parse(text: &str) -> Activity {
-        let mut fields = text.split_ascii_whitespace();
-        let Some(first) = fields.next() else { return Activity::Unknown };
-        if first == "running" {
-            return Activity::Running;
-        }
-        let Ok(number) = first.parse::<i64>() else { return Activity::Unknown };
-        let words: Vec<&str> = fields.collect();
-        let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
-        let [.., stack_pointer, program_counter] = words[..] else { return Activity::Unknown };
-        match (hex(stack_pointer), hex(program_counter)) {
-            (Some(stack_pointer), Some(program_counter)) => Activity::Blocked {
-                syscall: u64::try_from(number).ok(),
-                stack_pointer,
-                program_counter,
-            },
-            _ => Activity::Unknown,
-        }
-    }
-
-    pub(crate) fn stack_pointer(self) -> Option<u64> {
-        match self {
+impl Thread {
+    /// The stack pointer, if it is blocked.
+    pub(crate) fn stack_pointer(&self) -> Option<u64> {
+        match self.activity? {
             Activity::Blocked { stack_pointer, .. } => Some(stack_pointer),
-            _ => None,
+            Activity::Running => None,
         }
     }
 }
@@ -84,9 +57,8 @@ fn read(identity: &Identity, tid: u32, is_nested: bool) -> Option<Thread> {
 }
 
 /// The current activity of a thread, from `/proc/PID/task/TID/syscall`.
-pub(crate) fn activity(identity: &Identity, tid: u32) -> Activity {
-    fs::read_to_string(identity.path(&format!("task/{tid}/syscall")))
-        .map_or(Activity::Unknown, |text| Activity::parse(&text))
+pub(crate) fn activity(identity: &Identity, tid: u32) -> Option<Activity> {
+    Activity::parse(&fs::read_to_string(identity.path(&format!("task/{tid}/syscall"))).ok()?)
 }
 
 fn own_tid(identity: &Identity, tid: u32) -> Option<u32> {
@@ -98,80 +70,6 @@ fn own_tid(identity: &Identity, tid: u32) -> Option<u32> {
 
 /// The name of a system call, if it is one in which threads spend time; else its number.
 pub(crate) fn syscall_name(number: u64) -> String {
-    let number = i64::try_from(number).unwrap_or(-1);
-    // Newer processors have only the successors of these.
-    #[cfg(target_arch = "x86_64")]
-    match number {
-        libc::SYS_poll => return "poll".to_owned(),
-        libc::SYS_select => return "select".to_owned(),
-        libc::SYS_epoll_wait => return "epoll_wait".to_owned(),
-        libc::SYS_pause => return "pause".to_owned(),
-        _ => {}
-    }
-    let name = match number {
-        libc::SYS_read => "read",
-        libc::SYS_write => "write",
-        libc::SYS_ppoll => "ppoll",
-        libc::SYS_pselect6 => "pselect6",
-        libc::SYS_ioctl => "ioctl",
-        libc::SYS_pread64 => "pread64",
-        libc::SYS_pwrite64 => "pwrite64",
-        libc::SYS_readv => "readv",
-        libc::SYS_writev => "writev",
-        libc::SYS_accept => "accept",
-        libc::SYS_accept4 => "accept4",
-        libc::SYS_connect => "connect",
-        libc::SYS_sendto => "sendto",
-        libc::SYS_recvfrom => "recvfrom",
-        libc::SYS_sendmsg => "sendmsg",
-        libc::SYS_recvmsg => "recvmsg",
-        libc::SYS_nanosleep => "nanosleep",
-        libc::SYS_clock_nanosleep => "clock_nanosleep",
-        libc::SYS_futex => "futex",
-        libc::SYS_epoll_pwait => "epoll_pwait",
-        libc::SYS_epoll_pwait2 => "epoll_pwait2",
-        libc::SYS_io_uring_enter => "io_uring_enter",
-        libc::SYS_wait4 => "wait4",
-        libc::SYS_waitid => "waitid",
-        libc::SYS_fsync => "fsync",
-        libc::SYS_fdatasync => "fdatasync",
-        libc::SYS_flock => "flock",
-        libc::SYS_fcntl => "fcntl",
-        libc::SYS_openat => "openat",
-        libc::SYS_rt_sigtimedwait => "rt_sigtimedwait",
-        libc::SYS_rt_sigsuspend => "rt_sigsuspend",
-        libc::SYS_restart_syscall => "restart_syscall",
-        libc::SYS_getrandom => "getrandom",
-        libc::SYS_munmap => "munmap",
-        libc::SYS_madvise => "madvise",
-        _ => return format!("system call {number}"),
-    };
-    name.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn activity_is_parsed() {
-        let text = "202 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffe10 0x55d0\n";
-        assert_eq!(
-            Activity::parse(text),
-            Activity::Blocked {
-                syscall: Some(202),
-                stack_pointer: 0x7ffe10,
-                program_counter: 0x55d0
-            }
-        );
-        let activity = Activity::parse("-1 0x7ffe10 0x55d0\n");
-        assert!(matches!(
-            activity,
-            Activity::Blocked { syscall: None, stack_pointer: 0x7ffe10, .. }
-        ));
-        assert_eq!(Activity::parse("running\n"), Activity::Running);
-        for text in ["", "202", "202 0x1", "x 0x1 0x2", "202 1 2"] {
-            assert_eq!(Activity::parse(text), Activity::Unknown, "{text}");
-        }
-    }
+    let name = asynctop_stack::syscall_name(number);
+    name.map_or_else(|| format!("system call {number}"), str::to_owned)
 }

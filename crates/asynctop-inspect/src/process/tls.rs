@@ -88,7 +88,7 @@ pub(crate) fn find(
         .filter(|thread| !known.contains_key(&thread.tid) && !thread.name.starts_with("iou-"))
         .collect();
     missing.retain(|thread| {
-        let tcb = thread.activity.stack_pointer().and_then(|stack_pointer| {
+        let tcb = thread.stack_pointer().and_then(|stack_pointer| {
             let mapping_end = maps.find(stack_pointer)?.range.end;
             let end = mapping_end.min(stack_pointer.saturating_add(MAX_STACK));
             search(memory, pages, stack_pointer..end, &[thread]).pop()

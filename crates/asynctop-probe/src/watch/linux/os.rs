@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use asynctop_stack::Registers;
+use asynctop_stack::{Activity as Report, Registers};
 
 use crate::watch::{CallKind, SystemCall, cause::Activity};
 
@@ -62,23 +62,24 @@ impl CallReport {
         let Some(text) = &self.0 else {
             return Activity::Unreadable("/proc/self/task/*/syscall is not readable");
         };
-        match text.split_whitespace().next() {
-            Some("running") => Activity::Running,
-            Some("-1") => Activity::Blocked,
-            Some(number) => number.parse().map_or(
-                Activity::Unreadable("/proc/self/task/*/syscall has an unknown format"),
-                |number| Activity::Call(system_call(number)),
-            ),
-            None => Activity::Unreadable("/proc/self/task/*/syscall is empty"),
+        match Report::parse(text) {
+            Some(Report::Running) => Activity::Running,
+            Some(Report::Blocked { syscall: None, .. }) => Activity::Blocked,
+            Some(Report::Blocked { syscall: Some(number), .. }) => {
+                Activity::Call(system_call(number))
+            }
+            None => Activity::Unreadable("/proc/self/task/*/syscall has an unknown format"),
         }
     }
 
     /// The registers of a thread that is not running, as far as they are reported.
     pub(super) fn registers(&self) -> Option<Registers> {
-        let mut fields = self.0.as_deref()?.split_whitespace().rev();
-        let mut address = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
-        let (ip, sp) = (address()?, address()?);
-        Some(Registers::pointers(ip, sp))
+        match Report::parse(self.0.as_deref()?)? {
+            Report::Blocked { stack_pointer, program_counter, .. } => {
+                Some(Registers::pointers(program_counter, stack_pointer))
+            }
+            Report::Running => None,
+        }
     }
 }
 
@@ -111,91 +112,10 @@ pub(super) fn no_response_reason(os_id: u32, signal: i32) -> &'static str {
     }
 }
 
-macro_rules! calls {
-    ($($name:ident = $number:ident),+ $(,)?) => {
-        &[$((libc::$number, stringify!($name))),+]
-    };
-}
-
-/// Numbers and names of the calls that may block. Other calls are shown by number.
-const CALLS: &[(libc::c_long, &str)] = calls![
-    nanosleep = SYS_nanosleep,
-    clock_nanosleep = SYS_clock_nanosleep,
-    futex = SYS_futex,
-    flock = SYS_flock,
-    read = SYS_read,
-    pread64 = SYS_pread64,
-    readv = SYS_readv,
-    preadv = SYS_preadv,
-    recvfrom = SYS_recvfrom,
-    recvmsg = SYS_recvmsg,
-    getrandom = SYS_getrandom,
-    getdents64 = SYS_getdents64,
-    write = SYS_write,
-    pwrite64 = SYS_pwrite64,
-    writev = SYS_writev,
-    pwritev = SYS_pwritev,
-    sendto = SYS_sendto,
-    sendmsg = SYS_sendmsg,
-    sendfile = SYS_sendfile,
-    ppoll = SYS_ppoll,
-    pselect6 = SYS_pselect6,
-    epoll_pwait = SYS_epoll_pwait,
-    wait4 = SYS_wait4,
-    waitid = SYS_waitid,
-    io_uring_enter = SYS_io_uring_enter,
-    rt_sigtimedwait = SYS_rt_sigtimedwait,
-    fsync = SYS_fsync,
-    fdatasync = SYS_fdatasync,
-    sync = SYS_sync,
-    syncfs = SYS_syncfs,
-    sync_file_range = SYS_sync_file_range,
-    msync = SYS_msync,
-    fallocate = SYS_fallocate,
-    ftruncate = SYS_ftruncate,
-    openat = SYS_openat,
-    unlinkat = SYS_unlinkat,
-    fstat = SYS_fstat,
-    statx = SYS_statx,
-    connect = SYS_connect,
-    accept = SYS_accept,
-    accept4 = SYS_accept4,
-    shutdown = SYS_shutdown,
-    mmap = SYS_mmap,
-    munmap = SYS_munmap,
-    mprotect = SYS_mprotect,
-    madvise = SYS_madvise,
-    fcntl = SYS_fcntl,
-    ioctl = SYS_ioctl,
-    close = SYS_close,
-    splice = SYS_splice,
-    copy_file_range = SYS_copy_file_range,
-    execve = SYS_execve,
-    clone = SYS_clone,
-    membarrier = SYS_membarrier,
-];
-
-/// Calls that only x86_64 has.
-#[cfg(target_arch = "x86_64")]
-const X86_64_CALLS: &[(libc::c_long, &str)] = calls![
-    poll = SYS_poll,
-    select = SYS_select,
-    epoll_wait = SYS_epoll_wait,
-    pause = SYS_pause,
-    open = SYS_open,
-    stat = SYS_stat,
-    rename = SYS_rename,
-    unlink = SYS_unlink,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const X86_64_CALLS: &[(libc::c_long, &str)] = &[];
-
-fn system_call(number: u32) -> SystemCall {
-    let mut all = CALLS.iter().chain(X86_64_CALLS);
-    let entry = all.find(|(known, _)| *known == libc::c_long::from(number.cast_signed()));
-    let name = entry.map(|(_, name)| *name);
+fn system_call(number: u64) -> SystemCall {
+    let name = asynctop_stack::syscall_name(number);
     SystemCall {
-        number,
+        number: u32::try_from(number).unwrap_or(u32::MAX),
         name: name.map(Into::into),
         kind: name.map_or(CallKind::Other, CallKind::of),
     }
@@ -220,7 +140,9 @@ mod tests {
         assert_eq!((call.name.as_deref(), call.kind), (Some("fsync"), CallKind::Other));
         let registers = fsync.registers().expect("both");
         assert_eq!((registers.sp, registers.ip), (0x7f_fd10, 0x7f34));
-        let Activity::Call(call) = parse("4000 0x0\n").activity() else { panic!("a call") };
+        let Activity::Call(call) = parse("4000 0x0 0x7ffd10 0x7f34\n").activity() else {
+            panic!("a call")
+        };
         assert_eq!((call.number, call.name), (4000, None));
         for unknown in ["", "other"] {
             assert!(matches!(parse(unknown).activity(), Activity::Unreadable(_)));
