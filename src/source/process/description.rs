@@ -61,7 +61,6 @@ pub(super) fn describe(
                 FieldId::SchedulingDelay,
                 FieldId::WorkerPolls,
                 FieldId::Panics,
-                FieldId::Machine,
                 FieldId::Steals,
                 FieldId::Overflows,
                 FieldId::BudgetForcedYields,

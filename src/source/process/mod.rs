@@ -5,8 +5,8 @@
 //! runtimes is several targets, because the tasks of one never delay those of another. A runtime that
 //! starts later becomes a target when it is found, or replaces one that has been shut down.
 //!
-//! Depends on asynctop-inspect and asynctop-stack, and on `launch` for commands. `description` lists
-//! the fields and their accuracy.
+//! Depends on asynctop-inspect and asynctop-stack, on the probe for the CPU time of the machine, and on
+//! `launch` for commands. `description` lists the fields and their accuracy.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod description;

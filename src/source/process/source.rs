@@ -18,10 +18,12 @@ use super::{
 };
 use crate::{
     snapshot::{
-        self, Connection, Description, Losses, Retry, RuntimeStats, Subscription, Target, TaskStats,
+        self, Connection, Description, Losses, MachineStats, Retry, RuntimeStats, Subscription,
+        Target, TaskStats,
     },
     source::{Source, nanos},
     text::plural,
+    watch::MachineReader,
 };
 
 /// Samples one runtime of a program.
@@ -39,6 +41,8 @@ pub(super) struct RuntimeSource {
     names: Names,
     long_polls: LongPolls,
     workers: Workers,
+    /// Opened for the first sample of a runtime.
+    machine: Option<MachineReader>,
     /// The survey up to which the sums are complete.
     surveyed: Option<Duration>,
     /// Whether the next sample updates the sums.
@@ -65,6 +69,7 @@ impl RuntimeSource {
             names: Names::default(),
             long_polls: LongPolls::default(),
             workers: Workers::default(),
+            machine: None,
             surveyed: None,
             is_due: false,
             target,
@@ -135,7 +140,7 @@ impl RuntimeSource {
         };
         self.tallies.clear();
         (self.long_polls, self.workers) = (LongPolls::default(), Workers::default());
-        self.surveyed = None;
+        (self.machine, self.surveyed) = (None, None);
         Some(index)
     }
 
@@ -158,6 +163,7 @@ impl RuntimeSource {
         self.target.runtime = self.runtime(runtime, tasks.len());
         self.target.tasks = self.tasks(sample, &tasks, index, is_update);
         self.target.workers = self.workers.rows(sample, index, is_update);
+        self.target.machine = Some(self.machine());
         self.target.long_polls = self.long_polls(sample, index);
         if is_update {
             (self.surveyed, self.is_due) = (Some(sample.surveyed), false);
@@ -253,6 +259,15 @@ impl RuntimeSource {
             budget_forced_yields: 0,
             remote_schedules: 0,
         }
+    }
+
+    /// The CPU time that the machine gives to the program. Stops of the program are not observed.
+    fn machine(&mut self) -> MachineStats {
+        let pid = self.observed.pid().unwrap_or_default();
+        let reader = self.machine.get_or_insert_with(|| MachineReader::of_process(pid));
+        let delays = self.target.workers.iter().map(|worker| worker.run_delay_ns);
+        let run_delay_ns = delays.sum::<Option<u64>>().filter(|_| !self.target.workers.is_empty());
+        MachineStats { times: reader.read(), run_delay_ns, stops: Vec::new() }
     }
 
     fn losses(&self, sample: &Sample, runtime: &RuntimeInfo) -> Losses {

@@ -14,7 +14,7 @@ mod worker_ticks;
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, fs,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -211,6 +211,7 @@ impl Sampler {
         let threads = survey.threads.iter().map(|thread| SampledThread {
             hits: hits.by_thread.get(&thread.tid).copied().unwrap_or(0),
             busy: hits.busy_ns.get(&thread.tid).copied().map(Duration::from_nanos),
+            times: thread.worker.and_then(|_| self.times_of(thread.tid)),
             ..thread.clone()
         });
         Ok(Sample {
@@ -233,6 +234,11 @@ impl Sampler {
             cpu: survey.cpu + hits.cpu,
             checks,
         })
+    }
+
+    fn times_of(&self, tid: u32) -> Option<ThreadTimes> {
+        let path = self.identity.path(&format!("task/{tid}/schedstat"));
+        ThreadTimes::parse(&fs::read_to_string(path).ok()?)
     }
 }
 

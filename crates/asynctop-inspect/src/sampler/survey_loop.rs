@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, hash_map},
-    fs, mem,
+    mem,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use crate::{
         plan::Plan,
         polls::TaskKey,
         sweep::{Entry, States, sweep},
-        types::{SampledThread, ThreadTimes},
+        types::SampledThread,
     },
 };
 
@@ -153,7 +153,7 @@ impl SurveyLoop {
                 worker: thread.worker,
                 hits: 0,
                 busy: None,
-                times: thread.worker.and_then(|_| self.thread_times(thread.tid)),
+                times: None,
             })
             .collect();
         let shared = Arc::clone(&self.shared);
@@ -214,11 +214,6 @@ impl SurveyLoop {
                 }
             }
         }
-    }
-
-    fn thread_times(&self, tid: u32) -> Option<ThreadTimes> {
-        let path = self.process.identity.path(&format!("task/{tid}/schedstat"));
-        ThreadTimes::parse(&fs::read_to_string(path).ok()?)
     }
 
     fn key(&self, task: &TaskInfo) -> Option<TaskKey> {

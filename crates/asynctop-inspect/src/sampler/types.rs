@@ -143,7 +143,7 @@ pub struct SampledThread {
     /// Time that the worker was not parked, as of the latest sample; up to its latest park, or 61
     /// polls ago at most. `None` where its counters are not known.
     pub busy: Option<Duration>,
-    /// CPU time and run-queue delay of a worker's thread, as of the latest survey; `None` for other
+    /// CPU time and run-queue delay of a worker's thread when the sample was made; `None` for other
     /// threads, and where the kernel does not count them.
     pub times: Option<ThreadTimes>,
 }

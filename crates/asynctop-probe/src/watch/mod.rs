@@ -66,6 +66,7 @@ pub use asynctop_snapshot::{
     PollImpact, ProfileEntry, Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu,
 };
 pub(crate) use canary::{CanaryGuard, UNMEASURED};
+pub use cpu_times::MachineReader;
 pub(crate) use cpu_times::{machine_times, thread_times};
 pub use options::WatchOptions;
 pub use record::PollRecord;

@@ -117,9 +117,24 @@ pub(super) fn load_average() -> Option<f64> {
     None
 }
 
-/// Time in which a CPU quota has throttled this process.
-pub(super) fn throttled_time() -> Option<u64> {
+/// The CPUs that another process may use.
+pub(super) fn cpus_of(_process: u32) -> Option<usize> {
     None
+}
+
+/// The CPU cgroup of a process, which is not known.
+#[derive(Debug)]
+pub(super) struct Cgroup;
+
+impl Cgroup {
+    pub(super) fn of(_process: Option<u32>) -> Cgroup {
+        Cgroup
+    }
+
+    /// Time in which a CPU quota has throttled it.
+    pub(super) fn throttled_time(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Steal time of each CPU, in nanoseconds.

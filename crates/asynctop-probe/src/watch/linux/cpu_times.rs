@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
 use super::os::{this_thread, thread_activity};
@@ -52,16 +51,38 @@ pub(in crate::watch) fn load_average() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// Nanoseconds in which CPU quotas have throttled this process's cgroup, summed over CPUs and over
-/// the cgroup and its parents; `None` if there is no CPU controller.
-pub(in crate::watch) fn throttled_time() -> Option<u64> {
-    static FILES: OnceLock<Vec<PathBuf>> = OnceLock::new();
-    let files = FILES.get_or_init(|| {
-        let read = |name| fs::read_to_string(name).unwrap_or_default();
-        stat_files(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
-    });
-    let read = |file: &PathBuf| parse_cpu_stat(&fs::read_to_string(file).ok()?);
-    files.iter().filter_map(read).reduce(u64::saturating_add)
+/// The CPUs that another process may use; `None` if it has ended.
+pub(in crate::watch) fn cpus_of(process: u32) -> Option<usize> {
+    parse_cpus(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+}
+
+/// The number of bits in `Cpus_allowed:	ff,ffffffff`.
+fn parse_cpus(status: &str) -> Option<usize> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?;
+    let digits = mask.trim().chars().filter(|c| *c != ',').map(|digit| digit.to_digit(16));
+    let bits: Option<u32> = digits.map(|digit| Some(digit?.count_ones())).sum();
+    bits.map(|cpus| cpus as usize).filter(|cpus| *cpus > 0)
+}
+
+/// The CPU cgroup of a process, and its parents.
+#[derive(Debug)]
+pub(in crate::watch) struct Cgroup(Vec<PathBuf>);
+
+impl Cgroup {
+    /// That of this process, or of the one with this id.
+    pub(in crate::watch) fn of(process: Option<u32>) -> Cgroup {
+        let read = |name: &str| fs::read_to_string(name).unwrap_or_default();
+        let name = process.map_or_else(|| "self".to_owned(), |process| process.to_string());
+        // The path of any cgroup is relative to what this process sees.
+        Cgroup(stat_files(&read(&format!("/proc/{name}/cgroup")), &read("/proc/self/mountinfo")))
+    }
+
+    /// Nanoseconds in which CPU quotas have throttled it, summed over CPUs and over the cgroup and
+    /// its parents; `None` if there is no CPU controller.
+    pub(in crate::watch) fn throttled_time(&self) -> Option<u64> {
+        let read = |file: &PathBuf| parse_cpu_stat(&fs::read_to_string(file).ok()?);
+        self.0.iter().filter_map(read).reduce(u64::saturating_add)
+    }
 }
 
 /// `throttled_usec N` (cgroup v2) or `throttled_time N` (v1), in nanoseconds.
@@ -135,6 +156,19 @@ mod tests {
         assert_eq!(parse_cpu_stat(v2), Some(1_500_000));
         assert_eq!(parse_cpu_stat("nr_throttled 1\nthrottled_time 1500\n"), Some(1_500));
         assert_eq!(parse_cpu_stat("usage_usec 5\n"), None, "no CPU controller");
+    }
+
+    #[test]
+    fn cpus_of_a_process_are_the_bits_of_its_mask() {
+        let status = "Name:\tserver\nCpus_allowed:\tf,00000003\nCpus_allowed_list:\t0-1,32-35\n";
+        assert_eq!(parse_cpus(status), Some(6));
+        assert_eq!(parse_cpus("Cpus_allowed:\t0\n"), None);
+        assert_eq!(parse_cpus("Name:\tserver\n"), None);
+        let own = std::thread::available_parallelism().expect("it is known").get();
+        assert!(
+            cpus_of(std::process::id()).is_some_and(|cpus| cpus >= own),
+            "a quota allows fewer"
+        );
     }
 
     #[test]
