@@ -15,7 +15,7 @@ use crate::{
         code::Code,
         lines::Lines,
         location::CodeLocation,
-        shorten::first_argument,
+        shorten::{first_argument, without_generics},
         text::{demangle, sanitize},
     },
     process::modules::Module,
@@ -91,11 +91,19 @@ impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
     }
 
     fn type_names(&mut self, poll: u64, futures: Vec<String>) -> TypeNames {
-        let closures = match futures.as_slice() {
-            [only] => self.closures().get(only).cloned().unwrap_or_default(),
-            _ => Vec::new(),
-        };
-        let location = self.location(&closures);
+        let mut closures = Vec::new();
+        let mut location = None;
+        if let [only] = futures.as_slice() {
+            let of = |all: &HashMap<String, Vec<u64>>, name| all.get(name).cloned();
+            closures = of(self.closures(), only).unwrap_or_default();
+            // Legacy names of functions have no generic arguments.
+            let without_generics = without_generics(only);
+            let all = match closures.is_empty() {
+                true => of(self.closures(), &without_generics).unwrap_or_default(),
+                false => closures.clone(),
+            };
+            location = self.location(&all);
+        }
         let contains = self.contained_locations(poll, &closures);
         TypeNames { futures, location, contains }
     }
@@ -162,25 +170,42 @@ impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
         if reached.len() == 1 { reached } else { candidates }
     }
 
-    /// The line on which the future's own poll function begins, if it has one.
-    fn location(&self, closures: &[u64]) -> Option<CodeLocation> {
+    /// The line on which the future's own poll function begins, which is one of `closures`.
+    fn location(&mut self, closures: &[u64]) -> Option<CodeLocation> {
         let lines = self.lines?;
         let mut locations: Vec<CodeLocation> =
             closures.iter().filter_map(|&address| lines.location(address)).collect();
         locations.sort();
         locations.dedup();
-        // Two closures of one function have the same name.
+        // The closures of one function have the same name. Only one that is `async` can be polled
+        // after its end, and panics then.
+        if locations.len() > 1 {
+            let panics = self.panic_locations(closures);
+            locations.retain(|own| {
+                let is_own =
+                    |at: &CodeLocation| at.line == own.line && own.file.ends_with(&at.file);
+                panics.iter().any(is_own)
+            });
+        }
         if locations.len() == 1 { locations.pop() } else { None }
+    }
+
+    /// The locations of the panics in these functions.
+    fn panic_locations(&mut self, functions: &[u64]) -> Vec<CodeLocation> {
+        let mut addresses = Vec::new();
+        for &function in functions {
+            addresses.extend(&self.code.references(function).locations);
+        }
+        let read = |&address: &u64| CodeLocation::read(self.code.memory, address);
+        addresses.iter().filter_map(read).collect()
     }
 
     /// The panic locations of the future's own poll function, or those that are reached from `poll`
     /// with the fewest calls.
     fn contained_locations(&mut self, poll: u64, closures: &[u64]) -> Vec<CodeLocation> {
-        let mut addresses = Vec::new();
-        for &function in closures {
-            addresses.extend(&self.code.references(function).locations);
-        }
-        if addresses.is_empty() {
+        let mut locations = self.panic_locations(closures);
+        if locations.is_empty() {
+            let mut addresses = Vec::new();
             let mut depth_found = usize::MAX;
             self.code.visit_callees(&[poll], |code, function, depth| {
                 if depth > depth_found {
@@ -193,11 +218,9 @@ impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
                 }
                 true
             });
+            let read = |&address: &u64| CodeLocation::read(self.code.memory, address);
+            locations = addresses.iter().filter_map(read).collect();
         }
-        let mut locations: Vec<CodeLocation> = addresses
-            .iter()
-            .filter_map(|&address| CodeLocation::read(self.code.memory, address))
-            .collect();
         locations.sort();
         locations.dedup();
         // The program's own code calls that of its dependencies, rarely the other way round.

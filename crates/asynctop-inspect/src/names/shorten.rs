@@ -86,7 +86,7 @@ pub(crate) fn short_function(name: &str) -> String {
     name.to_owned()
 }
 
-fn without_generics(name: &str) -> String {
+pub(super) fn without_generics(name: &str) -> String {
     let mut depth = 0_usize;
     let mut path = String::with_capacity(name.len());
     let mut previous = ' ';
