@@ -1,13 +1,15 @@
 //! Task vtables: one for each future type that is spawned.
 //!
 //! A vtable has seven pointers to functions, followed by the offsets of a task's trailer, scheduler
-//! and id from its header; with `tokio_unstable` also that of the spawn location, behind the id.
+//! and id from its header; with `tokio_unstable` also that of the spawn location, behind the id. Older
+//! compilers put the offsets first.
 
 use std::{collections::HashMap, ops::Range};
 
 use crate::memory::{Memory, MemoryExt, words_of};
 
 const FUNCTIONS: usize = 7;
+const OFFSETS: usize = 3;
 /// Length of a task's header: state, next in queue, vtable, owner.
 const HEADER_LENGTH: u64 = 32;
 /// Upper bound of the offsets, and so of the size of a future.
@@ -35,11 +37,27 @@ pub struct Vtable {
     pub spawn_location: Option<u64>,
 }
 
+/// The order of a vtable's words.
+#[derive(Clone, Copy)]
+enum Order {
+    FunctionsFirst,
+    OffsetsFirst,
+}
+
 impl Vtable {
     /// The vtable at the beginning of `words`, if they have its shape.
-    fn recognize(address: u64, words: &[u64], is_code: &impl Fn(u64) -> bool) -> Option<Vtable> {
-        let functions: [u64; FUNCTIONS] = *words.first_chunk()?;
-        let [trailer, scheduler, id] = *words[FUNCTIONS..].first_chunk()?;
+    fn recognize(
+        address: u64,
+        words: &[u64],
+        order: Order,
+        is_code: &impl Fn(u64) -> bool,
+    ) -> Option<Vtable> {
+        let (functions_at, offsets_at) = match order {
+            Order::FunctionsFirst => (0, FUNCTIONS),
+            Order::OffsetsFirst => (OFFSETS, 0),
+        };
+        let functions: [u64; FUNCTIONS] = *words.get(functions_at..)?.first_chunk()?;
+        let [trailer, scheduler, id]: [u64; OFFSETS] = *words.get(offsets_at..)?.first_chunk()?;
         let is_offset = |word: u64| (24..MAX_OFFSET).contains(&word) && word.is_multiple_of(8);
         let is_vtable = is_offset(trailer)
             && is_offset(scheduler)
@@ -50,8 +68,10 @@ impl Vtable {
             && (scheduler..=scheduler.saturating_add(0x40)).contains(&id)
             && trailer > id
             && functions.iter().all(|&function| is_code(function));
-        let spawn_location =
-            words.get(FUNCTIONS + 3).copied().filter(|&word| id.checked_add(8) == Some(word));
+        let spawn_location = words
+            .get(offsets_at + OFFSETS)
+            .copied()
+            .filter(|&word| id.checked_add(8) == Some(word));
         is_vtable.then_some(Vtable { address, functions, trailer, scheduler, id, spawn_location })
     }
 
@@ -67,21 +87,30 @@ pub fn find(
     ranges: &[Range<u64>],
     is_code: impl Fn(u64) -> bool,
 ) -> Vec<Vtable> {
-    const LENGTH: usize = FUNCTIONS + 4;
-    let mut found: Vec<Vtable> = Vec::new();
+    const LENGTH: usize = FUNCTIONS + OFFSETS + 1;
+    const ORDERS: [Order; 2] = [Order::FunctionsFirst, Order::OffsetsFirst];
+    let mut by_order = ORDERS.map(|order| (order, Vec::new()));
     for range in ranges {
         let mut start = range.start.next_multiple_of(8);
-        while start < range.end && found.len() < MAX_VTABLES {
+        while start < range.end && by_order.iter().all(|(_, found)| found.len() < MAX_VTABLES) {
             // Chunks overlap, so that no vtable is cut.
             let length = (range.end - start).min(CHUNK + LENGTH as u64 * 8);
             let words: Vec<u64> = words_of(&memory.bytes(start, length as usize)).collect();
             for index in 0..words.len().min((CHUNK / 8) as usize) {
-                let address = start + index as u64 * 8;
-                found.extend(Vtable::recognize(address, &words[index..], &is_code));
+                let (address, words) = (start + index as u64 * 8, &words[index..]);
+                for (order, found) in &mut by_order {
+                    found.extend(Vtable::recognize(address, words, *order, &is_code));
+                }
             }
             start += CHUNK;
         }
     }
+    // Neighbors look like vtables of the other order, too, but one less than there are.
+    let [(_, functions_first), (_, offsets_first)] = by_order;
+    let mut found = match functions_first.len() >= offsets_first.len() {
+        true => functions_first,
+        false => offsets_first,
+    };
     found.truncate(MAX_VTABLES);
     // All tasks of a build have a fourth offset, or none, but a word may look like one by chance.
     let with_location = found.iter().filter(|vtable| vtable.spawn_location.is_some()).count();
@@ -149,6 +178,17 @@ mod tests {
         assert_eq!(unstable.len(), 2);
         assert_eq!(unstable[0].spawn_location, Some(56));
         assert_eq!(unstable[1].spawn_location, Some(144));
+    }
+
+    #[test]
+    fn offsets_may_be_first() {
+        let functions = table(&[]);
+        let words =
+            [[200, 32, 40].as_slice(), &functions, &[96, 32, 40], &functions, &[5]].concat();
+        let found = find_in(&words);
+        let addresses: Vec<u64> = found.iter().map(|vtable| vtable.address).collect();
+        assert_eq!(addresses, [0x8000, 0x8000 + 80]);
+        assert_eq!((found[1].trailer, found[1].functions[0]), (96, CODE.start));
     }
 
     #[test]
