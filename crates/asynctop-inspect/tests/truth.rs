@@ -367,7 +367,7 @@ fn report_merges_equal_tasks_unless_all_are_requested() {
     let all = dump(report::TextOptions::all());
     for name in ["lost", "kept"] {
         for (id, _) in fixture.truth.tasks(name) {
-            let line = format!("\ntask {id} [idle]: waiting::peer src/bin/waiting.rs:");
+            let line = format!("\ntask {id} [idle]: waiting::peer fixtures/src/bin/waiting.rs:");
             assert!(all.contains(&line), "{line} in {all}");
         }
     }
@@ -386,43 +386,55 @@ fn inspection_is_serialized() {
     assert!(json["took_ns"].is_u64());
 }
 
-/// The tasks that wait for a blocked worker are in different queues.
+/// Asserts that the tasks behind a blocked worker are in these queues, and that their lengths are
+/// right.
+fn assert_queues(build: Build, flavor: &str, local: usize, lifo: TaskQueue) {
+    let fixture = build.start("queues", &[flavor]);
+    let inspection = fixture.inspect();
+    assert_checked(&inspection);
+    let runtime = &inspection.runtimes[0];
+    let lengths = runtime.queues.as_ref().unwrap_or_else(|| panic!("{build:?}: {runtime:#?}"));
+    assert_eq!((lengths.local.as_slice(), lengths.injection), (&[local][..], Some(2)), "{build:?}");
+    for (name, queue) in [
+        ("first", TaskQueue::Local { worker: 0 }),
+        ("second", TaskQueue::Local { worker: 0 }),
+        ("third", TaskQueue::Local { worker: 0 }),
+        ("lifo", lifo),
+        ("injected", TaskQueue::Injection),
+        ("last", TaskQueue::Injection),
+    ] {
+        let id = fixture.truth.fact(name);
+        let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
+        assert_eq!((task.state, task.queue), (StateKind::Scheduled, Some(queue)), "{build:?}");
+    }
+    let (blocker, _) = *fixture.truth.tasks("blocker").first().expect("announced");
+    let blocker = inspection.tasks.iter().find(|task| task.id == blocker).expect("found");
+    assert_eq!((blocker.state, blocker.queue), (StateKind::Running, None), "{build:?}");
+}
+
 #[test]
 fn scheduled_tasks_are_in_their_queues() {
     for build in ALL {
-        let fixture = build.start("queues", &[]);
-        let inspection = fixture.inspect();
-        assert_checked(&inspection);
-        let runtime = &inspection.runtimes[0];
-        let lengths = runtime.queues.as_ref().unwrap_or_else(|| panic!("{build:?}: {runtime:#?}"));
-        assert_eq!((lengths.local.as_slice(), lengths.injection), (&[3][..], Some(2)), "{build:?}");
-        for (name, queue) in [
-            ("first", TaskQueue::Local { worker: 0 }),
-            ("second", TaskQueue::Local { worker: 0 }),
-            ("third", TaskQueue::Local { worker: 0 }),
-            ("lifo", TaskQueue::Lifo { worker: 0 }),
-            ("injected", TaskQueue::Injection),
-            ("last", TaskQueue::Injection),
-        ] {
-            let id = fixture.truth.fact(name);
-            let task = inspection.tasks.iter().find(|task| task.id == id).expect("found");
-            assert_eq!((task.state, task.queue), (StateKind::Scheduled, Some(queue)), "{build:?}");
-        }
-        let (blocker, _) = *fixture.truth.tasks("blocker").first().expect("announced");
-        let blocker = inspection.tasks.iter().find(|task| task.id == blocker).expect("found");
-        assert_eq!((blocker.state, blocker.queue), (StateKind::Running, None), "{build:?}");
+        assert_queues(build, "multi-thread", 3, TaskQueue::Lifo { worker: 0 });
+        assert_queues(build, "current-thread", 4, TaskQueue::Local { worker: 0 });
     }
 }
 
-/// Without scheduled tasks all queues are empty. Those of a current-thread runtime are not read.
+/// Nothing is scheduled, so nothing is in a queue.
 #[test]
 fn queues_are_empty_or_the_reason_is_given() {
-    let fixture = Build::Release.start("two", &[]);
-    let inspection = fixture.inspect();
-    for runtime in &inspection.runtimes {
-        match runtime.flavor {
-            Flavor::MultiThread => assert_eq!(runtime.no_queues, None),
-            _ => assert!(runtime.no_queues.is_some() && runtime.queues.is_none()),
+    for fixture in ["two", "current"] {
+        let inspection = Build::Release.start(fixture, &[]).inspect();
+        for runtime in &inspection.runtimes {
+            let lengths = runtime.queues.as_ref();
+            match runtime.flavor {
+                Flavor::LocalSet => assert!(lengths.is_none() && runtime.no_queues.is_some()),
+                _ => {
+                    let lengths = lengths.unwrap_or_else(|| panic!("{runtime:#?}"));
+                    assert!(lengths.local.iter().all(|length| *length == 0));
+                    assert_eq!(lengths.injection, Some(0));
+                }
+            }
         }
     }
     let fixture = Build::Release.start("sleepers", &["10"]);

@@ -7,10 +7,11 @@ use crate::{
         Check, Flavor, PoolInfo, QueueLengths, RuntimeInfo, TaskKind, TaskQueue, blocks::Contexts,
         open::Process, tasks::Found,
     },
+    memory::MemoryExt,
     tokio::{
         pool::{self, Pool},
-        queues::{LocalQueues, injection_queue},
-        task::{RawTask, StateKind},
+        queues::{LocalQueues, current_thread_queue, injection_queue},
+        task::{RawTask, State, StateKind},
     },
 };
 
@@ -57,7 +58,7 @@ impl Process {
             let queues = match result {
                 Ok(queues) => queues,
                 Err(reason) => {
-                    if info.flavor == Flavor::MultiThread {
+                    if matches!(info.flavor, Flavor::MultiThread | Flavor::CurrentThread) {
                         checks.push(Check::failed(&capability, reason));
                     }
                     info.no_queues = Some(reason.into());
@@ -131,10 +132,53 @@ impl Process {
         pointers: impl Fn(usize) -> Vec<u64>,
     ) -> Result<RuntimeQueues, &'static str> {
         match runtime.flavor {
-            Flavor::MultiThread => {}
-            Flavor::Unknown => return Err("the number of its workers is not known"),
-            _ => return Err("only the queues of multi-thread runtimes are read"),
+            Flavor::MultiThread => self.multi_thread_queues(runtime, scheduled, pointers),
+            Flavor::CurrentThread => self.current_thread_queues(runtime, scheduled, &pointers(0)),
+            Flavor::LocalSet => Err("the queue of a local set is not read"),
+            Flavor::Unknown => Err("the number of its workers is not known"),
         }
+    }
+
+    /// The queue of the only thread, and the injection queue. Tasks that have left them since their
+    /// state was read are in none.
+    fn current_thread_queues(
+        &self,
+        runtime: &RuntimeInfo,
+        scheduled: &HashSet<u64>,
+        pointers: &[u64],
+    ) -> Result<RuntimeQueues, &'static str> {
+        let memory = &*self.identity;
+        let local = current_thread_queue(memory, pointers, scheduled);
+        let mut rest = scheduled.clone();
+        local.iter().flatten().for_each(|task| {
+            rest.remove(task);
+        });
+        let injected = injection_queue(memory, runtime.handle, &rest, &self.list_heads(runtime));
+        injected.iter().flatten().for_each(|task| {
+            rest.remove(task);
+        });
+        rest.retain(|task| {
+            memory.word(*task).is_some_and(|word| State(word).kind() == StateKind::Scheduled)
+        });
+        if local.is_none() && injected.is_none() && !rest.is_empty() {
+            return Err("they were not found");
+        }
+        let local = vec![local.unwrap_or_default()];
+        Ok(RuntimeQueues { local, lifo: vec![None], injected })
+    }
+
+    /// The first words of the lists of tasks in a runtime's handle.
+    fn list_heads(&self, runtime: &RuntimeInfo) -> HashSet<u64> {
+        let lists = self.runtimes.get(&runtime.handle).map(|known| known.lists.as_slice());
+        lists.unwrap_or_default().iter().map(|list| list.head).collect()
+    }
+
+    fn multi_thread_queues(
+        &self,
+        runtime: &RuntimeInfo,
+        scheduled: &HashSet<u64>,
+        pointers: impl Fn(usize) -> Vec<u64>,
+    ) -> Result<RuntimeQueues, &'static str> {
         let memory = &*self.identity;
         let workers = runtime.workers.len();
         let queues = LocalQueues::find(memory, runtime.handle, workers)
@@ -153,9 +197,7 @@ impl Process {
         queued.iter().for_each(|task| {
             rest.remove(task);
         });
-        let lists = self.runtimes.get(&runtime.handle).map(|known| known.lists.as_slice());
-        let other_lists = lists.unwrap_or_default().iter().map(|list| list.head).collect();
-        let injected = injection_queue(memory, runtime.handle, &rest, &other_lists);
+        let injected = injection_queue(memory, runtime.handle, &rest, &self.list_heads(runtime));
         injected.iter().flatten().for_each(|task| {
             rest.remove(task);
         });

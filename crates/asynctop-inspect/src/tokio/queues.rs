@@ -1,5 +1,5 @@
 //! The queues in which tasks wait for their poll: one for each worker of a multi-thread runtime, its
-//! LIFO slot, and the runtime's injection queue.
+//! LIFO slot, and the runtime's injection queue; the queue of a current-thread runtime.
 //!
 //! A worker's queue is a ring of 256 tasks, which it shares with the workers that steal from it. The
 //! runtime's handle has a boxed slice with two shared pointers for each worker; one of them leads
@@ -24,6 +24,10 @@ const NEXT_OFFSET: u64 = 8;
 const CONTEXT_WORDS: usize = 16;
 /// Words of a worker's core that are searched for its queue and its LIFO slot.
 const CORE_WORDS: usize = 32;
+/// Words of the core of a current-thread runtime that are searched for its queue.
+const CURRENT_THREAD_CORE_WORDS: usize = 128;
+/// Maximum capacity of the queue of a current-thread runtime.
+const MAX_CAPACITY: u64 = 1 << 22;
 
 /// The queues of a runtime's workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +165,44 @@ impl LocalQueues {
             words.contains(&queue).then_some(slot)?
         })
     }
+}
+
+/// The addresses of the tasks in the queue of a current-thread runtime, the next one first. It is a
+/// `VecDeque` in the core of the thread, which is found like the core of a worker
+/// ([`LocalQueues::lifo_slot`]). `None` if it was not found; an empty queue cannot be recognized.
+pub fn current_thread_queue(
+    memory: &(impl Memory + ?Sized),
+    near_handle: &[u64],
+    scheduled: &HashSet<u64>,
+) -> Option<Vec<u64>> {
+    let contexts = near_handle.iter().filter(|word| is_pointer(**word));
+    let mut examined = HashSet::new();
+    contexts.flat_map(|&context| memory.words(context, CONTEXT_WORDS)).find_map(|core| {
+        if !is_pointer(core) || !examined.insert(core) {
+            return None;
+        }
+        let words = memory.words(core, CURRENT_THREAD_CORE_WORDS);
+        words.windows(4).find_map(|window| deque(memory, window.first_chunk()?, scheduled))
+    })
+}
+
+/// The contents of a `VecDeque` with these words (capacity, buffer, head, length) if all of them are
+/// in `scheduled`.
+fn deque(
+    memory: &(impl Memory + ?Sized),
+    &[capacity, buffer, head, length]: &[u64; 4],
+    scheduled: &HashSet<u64>,
+) -> Option<Vec<u64>> {
+    let is_deque = (1..=scheduled.len() as u64).contains(&length)
+        && (length..=MAX_CAPACITY).contains(&capacity)
+        && head < capacity
+        && is_pointer(buffer);
+    if !is_deque {
+        return None;
+    }
+    let words = memory.words(buffer, capacity as usize);
+    let tasks = (head..head + length).map(|index| words.get((index % capacity) as usize).copied());
+    tasks.map(|task| task.filter(|task| scheduled.contains(task))).collect()
 }
 
 /// The addresses of the tasks in the injection queue of the runtime whose handle is at `handle`, the
