@@ -21,7 +21,7 @@ impl Process {
         missing.sort_unstable();
         missing.dedup();
         missing.retain(|vtable| !self.names.contains_key(vtable));
-        for &index in &self.with_tokio {
+        for (&index, copy) in self.with_tokio.iter().zip(&mut self.copies) {
             let module = &self.modules[index];
             let vtables: Vec<u64> =
                 missing.iter().copied().filter(|vtable| module.range.contains(vtable)).collect();
@@ -29,6 +29,12 @@ impl Process {
                 continue;
             }
             let lines = self.lines.entry(index).or_insert_with(|| Lines::load(module));
+            // The standard library always has line tables.
+            copy.has_lines = lines.as_ref().is_some_and(|lines| {
+                let functions = vtables.iter().filter_map(|vtable| self.vtables.get(vtable));
+                let mut functions = functions.flat_map(|vtable| vtable.functions);
+                functions.any(|function| lines.location(function).is_some())
+            });
             let mut namer = FutureNamer::new(&*self.identity, module, lines.as_ref());
             for address in vtables {
                 let names = self.vtables.get(&address).map(|vtable| namer.name_task(vtable));

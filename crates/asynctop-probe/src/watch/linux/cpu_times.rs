@@ -56,7 +56,7 @@ pub(in crate::watch) fn cpus_of(process: u32) -> Option<usize> {
     parse_cpus(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
 }
 
-/// The number of bits in `Cpus_allowed:	ff,ffffffff`.
+/// The number of bits in the mask `Cpus_allowed: ff,ffffffff`.
 fn parse_cpus(status: &str) -> Option<usize> {
     let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?;
     let digits = mask.trim().chars().filter(|c| *c != ',').map(|digit| digit.to_digit(16));
