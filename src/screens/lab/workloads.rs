@@ -35,6 +35,10 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usi
         let row = Some((at, room as u16));
         lines.push(Line { row, ..line(workload, slowdown, theme, name) });
     }
+    if !slowdown.no_factor.is_empty() {
+        let text = format!("slowdown {UNAVAILABLE}: {}", slowdown.no_factor);
+        lines.extend(paragraph(&text, theme.dim(), room).into_iter().map(Line::from));
+    }
     for (at, workload) in lab.workloads.iter().enumerate() {
         lines.extend(modes(at, workload, theme, room));
     }
