@@ -80,26 +80,26 @@ impl LineEditor {
         self.0 = Input::new(text).with_cursor(kept.chars().count());
     }
 
-    /// The bytes that `room` columns show: all of them, or those around the cursor, which needs a
+    /// The bytes that `width` columns show: all of them, or those around the cursor, which needs a
     /// column of its own at the end of the text.
-    pub fn visible(&self, room: usize) -> Range<usize> {
+    pub fn visible(&self, width: usize) -> Range<usize> {
         let text = self.text();
         let cursor = self.cursor();
         let mut start = 0;
         for (at, _) in text[..cursor].grapheme_indices(true) {
             start = at;
-            if text[at..cursor].width() < room {
+            if text[at..cursor].width() < width {
                 break;
             }
         }
-        if text[start..cursor].width() >= room {
+        if text[start..cursor].width() >= width {
             start = cursor;
         }
         let mut end = start;
         for (at, character) in text[start..].grapheme_indices(true) {
             let next = start + at + character.len();
-            let cursor_room = usize::from(next == text.len() && cursor == text.len());
-            if text[start..next].width() + cursor_room > room {
+            let cursor_width = usize::from(next == text.len() && cursor == text.len());
+            if text[start..next].width() + cursor_width > width {
                 break;
             }
             end = next;
@@ -173,12 +173,12 @@ mod tests {
         fn visible_part_fits_and_contains_the_cursor(
             text in "\\PC{0,30}|[a漢🦀\u{301}\u{200d}]{0,12}",
             left in 0usize..40,
-            room in 0usize..40,
+            width in 0usize..40,
         ) {
             let mut editor = LineEditor::new(&text);
             (0..left).for_each(|_| editor.key(KeyCode::Left.into()));
-            let visible = editor.visible(room);
-            prop_assert!(text[visible.clone()].width() <= room);
+            let visible = editor.visible(width);
+            prop_assert!(text[visible.clone()].width() <= width);
             prop_assert!((visible.start..=visible.end).contains(&editor.cursor()));
         }
     }

@@ -36,8 +36,8 @@ const FIRST_COLUMNS: usize = 21;
 /// How many lines a terminal of this size can scroll.
 pub fn comparison_scroll_limit(comparison: &Comparison, width: u16, height: u16) -> usize {
     let theme = Theme::new(Settings::default());
-    let room = usize::from(height.saturating_sub(3));
-    lines(comparison, theme, width, Duration::ZERO).len().saturating_sub(room)
+    let available = usize::from(height.saturating_sub(3));
+    lines(comparison, theme, width, Duration::ZERO).len().saturating_sub(available)
 }
 
 /// Draws the comparison at the time `now`.

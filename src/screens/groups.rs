@@ -220,14 +220,14 @@ fn stages(theme: Theme, group: &GroupRow, width: u16) -> Vec<Spans> {
     }
     let longest = parts.iter().map(|(name, ..)| name.width()).max().unwrap_or(0);
     let words = longest.min(usize::from(width) / 2);
-    let room = usize::from(width).saturating_sub(words + 9).min(30);
+    let available = usize::from(width).saturating_sub(words + 9).min(30);
     let line = |(name, tasks, style): &(&str, usize, Style)| {
         let share = *tasks as f64 / group.tasks.max(1) as f64;
         let name = fit(name, words, theme.ascii);
         let pad = words - name.width();
         vec![
             (format!(" {name}{} ", " ".repeat(pad)), Style::new()),
-            (bar(theme, share, room), *style),
+            (bar(theme, share, available), *style),
             (format!(" {:>5}", compact_count(*tasks as u64)), Style::new()),
         ]
     };

@@ -176,9 +176,9 @@ fn symbols(app: &App, theme: Theme) -> Vec<Section> {
     sections
 }
 
-/// The sections, in `room` columns.
-fn draw(sections: Vec<Section>, theme: Theme, room: usize) -> Vec<Spans> {
-    let meaning_room = room.saturating_sub(INDENT + 1).clamp(16, 90);
+/// The sections, in `width` columns.
+fn draw(sections: Vec<Section>, theme: Theme, width: usize) -> Vec<Spans> {
+    let meaning_width = width.saturating_sub(INDENT + 1).clamp(16, 90);
     let mut lines = Vec::new();
     for (title, entries) in sections {
         if !lines.is_empty() {
@@ -186,18 +186,18 @@ fn draw(sections: Vec<Section>, theme: Theme, room: usize) -> Vec<Spans> {
         }
         lines.push(vec![(format!(" {title}"), theme.title())]);
         for (word, style, meaning) in entries {
-            lines.extend(definition(&word, &meaning, style, meaning_room));
+            lines.extend(definition(&word, &meaning, style, meaning_width));
         }
     }
     lines
 }
 
 /// A word and its meaning, wrapped.
-fn definition(word: &str, meaning: &str, style: Style, room: usize) -> Vec<Spans> {
+fn definition(word: &str, meaning: &str, style: Style, width: usize) -> Vec<Spans> {
     let mut word = word;
     let line = |text| {
         let start = format!(" {:<1$}", std::mem::take(&mut word), INDENT - 1);
         vec![(start, style), (text, Style::new())]
     };
-    wrap(meaning, room).into_iter().map(line).collect()
+    wrap(meaning, width).into_iter().map(line).collect()
 }

@@ -126,12 +126,12 @@ fn report_is_complete_with_a_hog_on_every_worker() {
 
 #[test]
 fn hog_that_yields_causes_a_slowdown_without_a_standstill() {
-    let args = ["--for", "4s", "--hog", "spin", "--hog-hold", "5ms", "--flavor", "current-thread"];
+    let args = ["--for", "4s", "--hog", "spin", "--hog-hold", "20ms", "--flavor", "current-thread"];
     let report = report(&args);
     let slowdown = &phase(&report, "with-hog")["slowdown"];
     assert_eq!(slowdown["standstill"], false);
-    assert!(slowdown["factor"].as_f64().unwrap() > 1.2, "{slowdown}");
-    assert_eq!(report["lab"]["hog"]["hold_ns"], 5_000_000);
+    assert!(slowdown["factor"].as_f64().unwrap() > 1.0, "{slowdown}");
+    assert_eq!(report["lab"]["hog"]["hold_ns"], 20_000_000);
 }
 
 #[test]

@@ -68,19 +68,19 @@ impl Block {
         let target = app.model().target(finding.target).filter(|_| app.has_several_targets());
         let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
         let numbers = if has_numbers(width) { NUMBERS_WIDTH } else { 0 };
-        let room = usize::from(width.saturating_sub(SENTENCE_AT + numbers + 1)).max(16);
-        let sentence = wrap(&format!("{target}{}", finding.sentence), room);
+        let available = usize::from(width.saturating_sub(SENTENCE_AT + numbers + 1)).max(16);
+        let sentence = wrap(&format!("{target}{}", finding.sentence), available);
 
-        let room = usize::from(width.saturating_sub(PLACE_AT + 1));
-        let place = place(finding, theme, room);
+        let available = usize::from(width.saturating_sub(PLACE_AT + 1));
+        let place = place(finding, theme, available);
         let place_width = match place.width() {
             0 => 0,
             width => FIX_AT.max(width + 2),
         };
         let (fix, _) = finding.fix.split_once(". ").unwrap_or((finding.fix, ""));
         let fix = fix.trim_end_matches('.');
-        let room = room.saturating_sub(FIX.width());
-        let short_fix = clauses(fix).find(|part| part.width() + place_width <= room);
+        let available = available.saturating_sub(FIX.width());
+        let short_fix = clauses(fix).find(|part| part.width() + place_width <= available);
         let short_details = match short_fix {
             Some(short_fix) => vec![
                 (format!("{place:<place_width$}"), plain),
@@ -93,7 +93,7 @@ impl Block {
             true => vec![short_details.clone()],
             false => {
                 let mut label = FIX;
-                let fix = wrap(fix, room.max(16)).into_iter().map(|line| {
+                let fix = wrap(fix, available.max(16)).into_iter().map(|line| {
                     let label = format!("{:1$}", std::mem::take(&mut label), FIX.width());
                     vec![(label, theme.dim()), (line, plain)]
                 });

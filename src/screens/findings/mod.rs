@@ -124,8 +124,8 @@ fn draw_preview(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// The lines of a text, each after a space.
 fn wrapped(text: &str, width: u16, style: ratatui::style::Style) -> Vec<Spans> {
-    let room = usize::from(width.saturating_sub(2)).min(110);
-    let lines = crate::text::wrap(text, room);
+    let available = usize::from(width.saturating_sub(2)).min(110);
+    let lines = crate::text::wrap(text, available);
     lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
@@ -136,7 +136,7 @@ fn fact(theme: Theme, label: &str, text: impl Into<String>) -> Spans {
 
 /// Lines with a label at the first one.
 fn facts(theme: Theme, mut label: &str, text: &str, width: u16) -> Vec<Spans> {
-    let room = usize::from(width).saturating_sub(13).clamp(20, 99);
-    let lines = crate::text::wrap(text, room);
+    let available = usize::from(width).saturating_sub(13).clamp(20, 99);
+    let lines = crate::text::wrap(text, available);
     lines.into_iter().map(|line| fact(theme, std::mem::take(&mut label), line)).collect()
 }

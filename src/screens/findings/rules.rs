@@ -48,8 +48,8 @@ fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
     let name_width = rules.iter().map(|(rule, _)| rule.name.len()).max().unwrap_or(0);
     let threshold_width = rules.iter().map(|(_, at)| at.width()).max().unwrap_or(0);
     let indent = 2 + name_width + 2 + threshold_width + 2;
-    let room = usize::from(width).saturating_sub(indent + 1).max(20);
-    let wrapped = rules.into_iter().map(|(rule, at)| (rule, at, wrap(rule.meaning, room)));
+    let available = usize::from(width).saturating_sub(indent + 1).max(20);
+    let wrapped = rules.into_iter().map(|(rule, at)| (rule, at, wrap(rule.meaning, available)));
     let wrapped: Vec<_> = wrapped.collect();
     let wanted = lines.len() + wrapped.iter().map(|(.., meaning)| meaning.len()).sum::<usize>();
     let fits = wanted <= usize::from(height);

@@ -20,7 +20,7 @@ const KEYS: &str = "b on/off, ← → kind, [ ] hold time, f flavor, w W workers
                     + - count, p pause, r restart";
 
 /// All lines. `next` is the position of the kind that starts when the selection rests.
-pub(super) fn lines(hog: &HogStats, next: Option<usize>, theme: Theme, room: usize) -> Vec<Line> {
+pub(super) fn lines(hog: &HogStats, next: Option<usize>, theme: Theme, width: usize) -> Vec<Line> {
     let style = match (hog.on_since_ns, hog.is_fix) {
         (None, _) if hog.restart_pending => theme.warning(),
         (None, _) => theme.title(),
@@ -29,14 +29,14 @@ pub(super) fn lines(hog: &HogStats, next: Option<usize>, theme: Theme, room: usi
     };
     let mut lines: Vec<Line> = Vec::new();
     let add = |lines: &mut Vec<Line>, text: &str, style| {
-        lines.extend(paragraph(text, style, room).into_iter().map(Line::from));
+        lines.extend(paragraph(text, style, width).into_iter().map(Line::from));
     };
     add(&mut lines, &state(hog), style);
     if let Some(why) = &hog.failure {
         add(&mut lines, &format!("It failed: {why}."), theme.critical());
     }
-    lines.extend(kinds("anti-patterns", hog, next, false, theme, room));
-    lines.extend(kinds("fixes", hog, next, true, theme, room));
+    lines.extend(kinds("anti-patterns", hog, next, false, theme, width));
+    lines.extend(kinds("fixes", hog, next, true, theme, width));
     if let Some((kind, reason)) =
         hog.kinds.iter().find_map(|kind| Some((kind, kind.unavailable.as_ref()?)))
     {
@@ -67,7 +67,7 @@ fn kinds(
     next: Option<usize>,
     fixes: bool,
     theme: Theme,
-    room: usize,
+    width: usize,
 ) -> Vec<Line> {
     let all = hog.kinds.iter().enumerate().filter(|(_, kind)| kind.is_fix == fixes);
     let all: Vec<_> = all
@@ -81,5 +81,5 @@ fn kinds(
             Choice { name: &kind.name, is_current, style, target: HitTarget::HogKind(position) }
         })
         .collect();
-    choices(title, &all, theme, room)
+    choices(title, &all, theme, width)
 }

@@ -8,14 +8,14 @@ use crate::{
     snapshot::Lesson,
 };
 
-pub(super) fn lines(lesson: &Lesson, theme: Theme, room: usize) -> Vec<Spans> {
+pub(super) fn lines(lesson: &Lesson, theme: Theme, width: usize) -> Vec<Spans> {
     let mut lines: Vec<Spans> = Vec::new();
     for (heading, text) in lesson.parts().into_iter().filter(|(_, text)| !text.is_empty()) {
         if !lines.is_empty() {
             lines.push(Spans::new());
         }
         lines.push(vec![(format!(" {heading}"), theme.title())]);
-        lines.extend(paragraph(text, Style::new(), room));
+        lines.extend(paragraph(text, Style::new(), width));
     }
     lines
 }

@@ -125,13 +125,13 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
     let Some(model) = app.selected() else { return Vec::new() };
     let Some(lab) = &model.target().lab else { return Vec::new() };
-    let controls = |room: usize| {
-        let mut lines = workloads::lines(lab, model.slowdown(), theme, room);
+    let controls = |available: usize| {
+        let mut lines = workloads::lines(lab, model.slowdown(), theme, available);
         lines.push(Line::default());
-        lines.extend(hog::lines(&lab.hog, app.next_hog_kind(), theme, room));
-        let console = lab.console.iter().flat_map(|served| console(served, theme, room));
+        lines.extend(hog::lines(&lab.hog, app.next_hog_kind(), theme, available));
+        let console = lab.console.iter().flat_map(|served| console(served, theme, available));
         lines.extend(console.map(Line::from));
-        let trials = trials::lines(model.trials(), theme, room);
+        let trials = trials::lines(model.trials(), theme, available);
         lines.extend((!trials.is_empty()).then(Line::default));
         lines.extend(trials.into_iter().map(Line::from));
         lines
@@ -145,10 +145,10 @@ fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
         let merged = controls.into_iter().zip(both).map(|(line, spans)| Line { spans, ..line });
         return merged.collect();
     }
-    let room = usize::from(width).min(MAX_TEXT);
-    let mut lines = controls(room);
+    let available = usize::from(width).min(MAX_TEXT);
+    let mut lines = controls(available);
     lines.push(Line::default());
-    lines.extend(lesson::lines(&lab.lesson, theme, room).into_iter().map(Line::from));
+    lines.extend(lesson::lines(&lab.lesson, theme, available).into_iter().map(Line::from));
     lines
 }
 
@@ -156,8 +156,8 @@ fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
 const MAX_TEXT: usize = 94;
 
 /// A wrapped text.
-fn paragraph(text: &str, style: Style, room: usize) -> Vec<Spans> {
-    let lines = wrap(text, room.saturating_sub(2));
+fn paragraph(text: &str, style: Style, width: usize) -> Vec<Spans> {
+    let lines = wrap(text, width.saturating_sub(2));
     lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
@@ -170,7 +170,7 @@ struct Choice<'a> {
 }
 
 /// Choices after a label, on as many lines as they need. The current one is marked.
-fn choices(label: &str, all: &[Choice<'_>], theme: Theme, room: usize) -> Vec<Line> {
+fn choices(label: &str, all: &[Choice<'_>], theme: Theme, width: usize) -> Vec<Line> {
     const LABEL: usize = 15;
     let start = |label: &str| Line::from(vec![(format!(" {label:<LABEL$}"), theme.title())]);
     let mut lines = vec![start(label)];
@@ -180,7 +180,7 @@ fn choices(label: &str, all: &[Choice<'_>], theme: Theme, room: usize) -> Vec<Li
         let wide = text.width();
         let is_full = |line: &Line| {
             let used = width_of(&line.spans);
-            used > LABEL + 1 && used + wide > room
+            used > LABEL + 1 && used + wide > width
         };
         if lines.last().is_none_or(is_full) {
             lines.push(start(""));
@@ -193,7 +193,7 @@ fn choices(label: &str, all: &[Choice<'_>], theme: Theme, room: usize) -> Vec<Li
     lines
 }
 
-fn console(served: &ConsoleStats, theme: Theme, room: usize) -> Vec<Spans> {
+fn console(served: &ConsoleStats, theme: Theme, width: usize) -> Vec<Spans> {
     let ConsoleStats { address, added_ns_per_poll, ended } = served;
     let text = match ended {
         Some(why) => format!("the server for tokio-console has stopped: {why}"),
@@ -203,5 +203,5 @@ fn console(served: &ConsoleStats, theme: Theme, room: usize) -> Vec<Spans> {
             duration(*added_ns_per_poll),
         ),
     };
-    paragraph(&text, theme.warning(), room)
+    paragraph(&text, theme.warning(), width)
 }

@@ -18,11 +18,11 @@ use crate::{
     text::{bucket_duration, duration, factor, fit, optional, rate},
 };
 
-/// The table, in `room` columns; no lines without trials.
-pub(super) fn lines(trials: &Trials, theme: Theme, room: usize) -> Vec<Spans> {
-    let mut lines: Vec<Spans> = trials.iter().map(|trial| row(trial, room, theme)).collect();
+/// The table, in `width` columns; no lines without trials.
+pub(super) fn lines(trials: &Trials, theme: Theme, width: usize) -> Vec<Spans> {
+    let mut lines: Vec<Spans> = trials.iter().map(|trial| row(trial, width, theme)).collect();
     if !lines.is_empty() {
-        lines.insert(0, vec![(head(room), theme.title())]);
+        lines.insert(0, vec![(head(width), theme.title())]);
     }
     lines
 }
@@ -38,14 +38,14 @@ const MAX_BAR: usize = 12;
 const MIN_WITH_BARS: usize = 60;
 
 /// The number of columns and the width of the bars.
-fn plan(room: usize) -> (usize, usize) {
-    let reserved = if room < MIN_WITH_BARS { 0 } else { 12 };
+fn plan(available: usize) -> (usize, usize) {
+    let reserved = if available < MIN_WITH_BARS { 0 } else { 12 };
     let ends = WIDTHS.iter().scan(NAME + 1, |end, width| {
         *end += width + 1;
         Some(*end)
     });
-    let fitting: Vec<usize> = ends.take_while(|end| end + reserved <= room).collect();
-    let left = room.saturating_sub(fitting.last().copied().unwrap_or(room));
+    let fitting: Vec<usize> = ends.take_while(|end| end + reserved <= available).collect();
+    let left = available.saturating_sub(fitting.last().copied().unwrap_or(available));
     let bar = if reserved == 0 { 0 } else { (left / 2).saturating_sub(1).min(MAX_BAR) };
     (fitting.len(), bar)
 }
@@ -63,8 +63,8 @@ fn delay_share(delay_ns: u64) -> f64 {
     ((delay_ns.max(1) as f64).log10() - 4.0) / 6.0
 }
 
-fn head(room: usize) -> String {
-    let (columns, bars) = plan(room);
+fn head(width: usize) -> String {
+    let (columns, bars) = plan(width);
     let mut line = format!(" {:<NAME$}", " TRIAL");
     for (at, (title, wide)) in TITLES.iter().zip(WIDTHS).take(columns).enumerate() {
         line += &format!(" {title:>wide$}");
@@ -75,7 +75,7 @@ fn head(room: usize) -> String {
     line
 }
 
-fn row(trial: &Trial, room: usize, theme: Theme) -> Spans {
+fn row(trial: &Trial, width: usize, theme: Theme) -> Spans {
     let TrialSetting { count, hold_ns, flavor, workers } = trial.setting;
     let times = theme.glyph("×", "x");
     let mark = if trial.is_on { theme.glyph("●", "*") } else { " " };
@@ -111,11 +111,11 @@ fn row(trial: &Trial, room: usize, theme: Theme) -> Spans {
     ];
     let style = if trial.is_fix { theme.good() } else { Style::new() };
     let name = trial.name();
-    let name_room = NAME - 1 - count.chars().count();
-    let name = format!("{mark}{}{count}", fit(&name, name_room, theme.ascii));
+    let name_width = NAME - 1 - count.chars().count();
+    let name = format!("{mark}{}{count}", fit(&name, name_width, theme.ascii));
     let mut spans: Spans = vec![(format!(" {name:<NAME$}"), style)];
     let shares = [trial.slowdown.map(slowdown_share), trial.delay_p99_ns.map(delay_share)];
-    let (columns, bars) = plan(room);
+    let (columns, bars) = plan(width);
     for (at, (cell, wide)) in cells.iter().zip(WIDTHS).take(columns).enumerate() {
         spans.push((format!(" {cell:>wide$}"), style));
         if let Some(share) = shares.get(at).filter(|_| bars > 0) {

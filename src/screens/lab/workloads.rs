@@ -24,43 +24,43 @@ const MIN_NAME: usize = 8;
 /// The width of the bar of the current rate.
 const BAR: usize = 10;
 
-pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, room: usize) -> Vec<Line> {
-    let name = name_width(lab, room);
+pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: usize) -> Vec<Line> {
+    let name = name_width(lab, width);
     let titles = format!(
         " {:<name$} {:>5}{:>11}{:>8} {:BAR$} UNIT",
         "WORKLOAD", "COUNT", "BASELINE/S", "NOW/S", ""
     );
     let mut lines: Vec<Line> = vec![vec![(titles, theme.title())].into()];
     for (at, workload) in lab.workloads.iter().enumerate() {
-        let row = Some((at, room as u16));
+        let row = Some((at, width as u16));
         lines.push(Line { row, ..line(workload, slowdown, theme, name) });
     }
     if !slowdown.no_factor.is_empty() {
         let text = format!("slowdown {UNAVAILABLE}: {}", slowdown.no_factor);
-        lines.extend(paragraph(&text, theme.dim(), room).into_iter().map(Line::from));
+        lines.extend(paragraph(&text, theme.dim(), width).into_iter().map(Line::from));
     }
     for (at, workload) in lab.workloads.iter().enumerate() {
-        lines.extend(modes(at, workload, theme, room));
+        lines.extend(modes(at, workload, theme, width));
     }
     for workload in &lab.workloads {
         let Some(why) = &workload.failure else { continue };
         let text = format!("{} failed: {why}.", workload.name);
-        lines.extend(paragraph(&text, theme.critical(), room).into_iter().map(Line::from));
+        lines.extend(paragraph(&text, theme.critical(), width).into_iter().map(Line::from));
     }
     for workload in lab.workloads.iter().filter(|workload| !workload.metrics.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
-        lines.extend(paragraph(&text, theme.dim(), room).into_iter().map(Line::from));
+        lines.extend(paragraph(&text, theme.dim(), width).into_iter().map(Line::from));
     }
     lines
 }
 
 /// The width of the names: that of the longest one, unless the units would have no room.
-fn name_width(lab: &LabStats, room: usize) -> usize {
+fn name_width(lab: &LabStats, available: usize) -> usize {
     const OTHERS: usize = 1 + 6 + 11 + 8 + 1 + BAR + 1;
     let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(UnicodeWidthStr::width).max();
     let names = &mut lab.workloads.iter().map(|workload| &*workload.name);
     let units = &mut lab.workloads.iter().filter_map(|workload| workload.unit.as_deref());
-    let free = room.saturating_sub(OTHERS + widest(units).unwrap_or(0));
+    let free = available.saturating_sub(OTHERS + widest(units).unwrap_or(0));
     widest(names).unwrap_or(0).min(free).max(MIN_NAME)
 }
 
@@ -85,7 +85,7 @@ fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme, name: usize
 }
 
 /// The modes of a workload.
-fn modes(workload: usize, stats: &WorkloadStats, theme: Theme, room: usize) -> Vec<Line> {
+fn modes(workload: usize, stats: &WorkloadStats, theme: Theme, width: usize) -> Vec<Line> {
     if stats.modes.is_empty() {
         return Vec::new();
     }
@@ -96,7 +96,7 @@ fn modes(workload: usize, stats: &WorkloadStats, theme: Theme, room: usize) -> V
             Choice { name, is_current, style, target: HitTarget::Mode { workload, mode } }
         })
         .collect();
-    choices(&format!("{} mode (m)", stats.name), &all, theme, room)
+    choices(&format!("{} mode (m)", stats.name), &all, theme, width)
 }
 
 /// The gauges of a workload in one sentence.

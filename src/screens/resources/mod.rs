@@ -147,8 +147,8 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         table::finish_row(app, canvas, plan.list, row, y);
         if *height > 1 {
             let line = Rect { y: y + 1, height: 1, ..plan.list };
-            let room = usize::from(line.width.saturating_sub(WAITERS_AT + 1));
-            let text = waiters(target.target(), resource, room);
+            let width = usize::from(line.width.saturating_sub(WAITERS_AT + 1));
+            let text = waiters(target.target(), resource, width);
             canvas.put(line.x + WAITERS_AT, line.y, line.width - WAITERS_AT, &text, theme.dim());
             canvas.on_click(line, HitTarget::Row(row));
         }
@@ -171,7 +171,7 @@ fn limits(app: &App) -> String {
 }
 
 /// The tasks that wait, as many as fit: `waiting: conn-3, conn-7 and 12 more`.
-fn waiters(target: &Target, row: &ResourceRow, room: usize) -> String {
+fn waiters(target: &Target, row: &ResourceRow, width: usize) -> String {
     let mut text = String::new();
     for (at, key) in row.waiters.iter().enumerate() {
         let separator = if at == 0 { "waiting: " } else { ", " };
@@ -179,7 +179,7 @@ fn waiters(target: &Target, row: &ResourceRow, room: usize) -> String {
         let after = row.waiters.len() - at;
         let more = format!(" and {after} more");
         let rest = if after > 1 { more.width() } else { 0 };
-        if at > 0 && text.width() + separator.len() + name.width() + rest > room {
+        if at > 0 && text.width() + separator.len() + name.width() + rest > width {
             return text + &more;
         }
         text += separator;

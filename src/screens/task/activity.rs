@@ -12,17 +12,17 @@ use crate::{
 };
 
 /// All lines; none if nothing is known.
-pub(super) fn lines(details: &Details<'_>, room: usize) -> Vec<Spans> {
+pub(super) fn lines(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let running = running_poll(details);
     let of_findings = details.findings().find_map(|finding| finding.evidence.as_ref());
     let mut lines = match running.or(of_findings) {
-        Some(poll) => evidence(details, poll, room),
+        Some(poll) => evidence(details, poll, width),
         None => Vec::new(),
     };
     lines.extend(match running {
         // The await point is that of the previous wait.
         Some(_) => Vec::new(),
-        None => waits(details, room),
+        None => waits(details, width),
     });
     lines
 }
@@ -34,22 +34,22 @@ fn running_poll<'a>(details: &Details<'a>) -> Option<&'a Arc<LongPoll>> {
     Some(&latest.evidence).filter(|poll| is_in_poll && !poll.is_ended)
 }
 
-fn paragraph(text: &str, room: usize, style: Style) -> Vec<Spans> {
-    let lines = wrap(text, room.saturating_sub(2));
+fn paragraph(text: &str, width: usize, style: Style) -> Vec<Spans> {
+    let lines = wrap(text, width.saturating_sub(2));
     lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
 /// A line with its indent. What does not fit follows on further lines.
-fn hanging(line: &str, room: usize) -> Vec<Spans> {
+fn hanging(line: &str, width: usize) -> Vec<Spans> {
     let text = line.trim_start();
     let indent = line.len() - text.len();
-    let lines = wrap(text, room.saturating_sub(indent + 4)).into_iter().enumerate();
+    let lines = wrap(text, width.saturating_sub(indent + 4)).into_iter().enumerate();
     let indent = |at: usize| " ".repeat(1 + indent + if at > 0 { 2 } else { 0 });
     lines.map(|(at, line)| vec![(indent(at) + &line, Style::new())]).collect()
 }
 
 /// The cause of a long poll, its time by function, and its stack.
-fn evidence(details: &Details<'_>, poll: &LongPoll, room: usize) -> Vec<Spans> {
+fn evidence(details: &Details<'_>, poll: &LongPoll, width: usize) -> Vec<Spans> {
     let theme = details.theme;
     let drop = if poll.kind == PollKind::Drop { "drop of the future: " } else { "" };
     let function = poll.function().map(|function| format!(" in {function}"));
@@ -62,15 +62,15 @@ fn evidence(details: &Details<'_>, poll: &LongPoll, room: usize) -> Vec<Spans> {
         function.unwrap_or_default(),
         stack.map(|reason| format!("; stack: {reason}")).unwrap_or_default()
     );
-    let mut lines = paragraph(&head, room, Style::new());
-    lines.extend(poll.profile_summary().iter().flat_map(|it| paragraph(it, room, Style::new())));
-    lines.extend(stack::lines(theme, poll, room));
+    let mut lines = paragraph(&head, width, Style::new());
+    lines.extend(poll.profile_summary().iter().flat_map(|it| paragraph(it, width, Style::new())));
+    lines.extend(stack::lines(theme, poll, width));
     lines
 }
 
 /// The resource that the task waits for, if it is known, otherwise its await point or the key that
 /// requests it.
-fn waits(details: &Details<'_>, room: usize) -> Vec<Spans> {
+fn waits(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let Details { app, theme, target, task, key, .. } = *details;
     let description = details.description();
     let resources = target.resources.as_deref();
@@ -78,7 +78,7 @@ fn waits(details: &Details<'_>, room: usize) -> Vec<Spans> {
         let waits = resources::detail::waits_of(theme, target, resources, task.key);
         return match description.accuracy(FieldId::Resources) {
             Accuracy::LowerBound { reason } if waits.is_empty() && task.state == State::Idle => {
-                paragraph(&format!("– await point unknown: {reason}"), room, theme.dim())
+                paragraph(&format!("– await point unknown: {reason}"), width, theme.dim())
             }
             _ => waits,
         };
@@ -93,8 +93,8 @@ fn waits(details: &Details<'_>, room: usize) -> Vec<Spans> {
             false => format!("await point, requested {} ago", duration(ago)),
         };
         let lines = answer.lines();
-        let lines = lines.iter().flat_map(|line| hanging(line, room));
-        return paragraph(&title, room, theme.dim()).into_iter().chain(lines).collect();
+        let lines = lines.iter().flat_map(|line| hanging(line, width));
+        return paragraph(&title, width, theme.dim()).into_iter().chain(lines).collect();
     }
     let text = match (request, task.state) {
         (Some(_), _) => "await point requested: shown with the next sample",
@@ -103,5 +103,5 @@ fn waits(details: &Details<'_>, room: usize) -> Vec<Spans> {
         }
         _ => return Vec::new(),
     };
-    paragraph(text, room, theme.dim())
+    paragraph(text, width, theme.dim())
 }

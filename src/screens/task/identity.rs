@@ -9,8 +9,8 @@ use crate::{
     text::{UNAVAILABLE, count, duration, fit_path},
 };
 
-/// As many facts on each line as fit into `room` columns.
-pub(super) fn lines(details: &Details<'_>, room: usize) -> Vec<Spans> {
+/// As many facts on each line as fit into `width` columns.
+pub(super) fn lines(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let Details { app, theme, model, task, .. } = *details;
     let meta = &task.meta;
     let state = format!("{} {}", theme.state_glyph(task.state), task.state.as_str());
@@ -26,7 +26,7 @@ pub(super) fn lines(details: &Details<'_>, room: usize) -> Vec<Spans> {
             (state, theme.state(task.state)),
             (format!("{}{stage}", time_in_state(details)), Style::new()),
         ],
-        plain(location(details, &meta.location, room)),
+        plain(location(details, &meta.location, width)),
     ];
     facts.extend(
         (meta.future_size > 0)
@@ -44,7 +44,7 @@ pub(super) fn lines(details: &Details<'_>, room: usize) -> Vec<Spans> {
     let mut lines: Vec<Spans> = Vec::new();
     for fact in facts {
         match lines.last_mut() {
-            Some(line) if width_of(line) + 2 + width_of(&fact) < room => {
+            Some(line) if width_of(line) + 2 + width_of(&fact) < width => {
                 line.push(("  ".to_owned(), Style::new()));
                 line.extend(fact);
             }
@@ -70,9 +70,9 @@ fn time_in_state(details: &Details<'_>) -> String {
 }
 
 /// The line of the spawn or, where that is not known, of the future. A long path is cut at its start.
-fn location(details: &Details<'_>, location: &str, room: usize) -> String {
+fn location(details: &Details<'_>, location: &str, width: usize) -> String {
     let fitting =
-        |word: &str| fit_path(location, room.saturating_sub(word.len() + 2), details.theme.ascii);
+        |word: &str| fit_path(location, width.saturating_sub(word.len() + 2), details.theme.ascii);
     match details.description().accuracy(FieldId::Location) {
         Accuracy::Exact => format!("spawned at {}", fitting("spawned at ")),
         _ if location.is_empty() => format!("location {UNAVAILABLE}"),

@@ -18,7 +18,7 @@ use crate::{
 const LABEL: usize = 11;
 
 /// Busy, scheduled and idle time, to the nanosecond: they add up to the lifetime.
-pub(super) fn split(details: &Details<'_>, room: usize) -> Vec<Spans> {
+pub(super) fn split(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let Details { theme, task, .. } = *details;
     let description = details.description();
     let share = |part: u64| match task.lifetime_ns {
@@ -30,7 +30,7 @@ pub(super) fn split(details: &Details<'_>, room: usize) -> Vec<Spans> {
     let row = |name: &str, nanos: u64| {
         format!(" {name:<LABEL$}{:>7}  {:>exact_width$}", duration(nanos), exact(nanos))
     };
-    let bar_width = room.saturating_sub(LABEL + exact_width + 20).min(40);
+    let bar_width = width.saturating_sub(LABEL + exact_width + 20).min(40);
     let bar_width = if bar_width < 8 { 0 } else { bar_width };
     let parts = [
         ("busy", FieldId::Busy, task.busy_ns, theme.busy()),
@@ -39,7 +39,7 @@ pub(super) fn split(details: &Details<'_>, room: usize) -> Vec<Spans> {
     ];
     let is_whole = parts.iter().all(|(_, field, ..)| description.has(*field));
     let part = |(name, field, nanos, style)| match description.get(field, nanos) {
-        Err(reason) => fact(details, name, &format!("{UNAVAILABLE}  {reason}"), theme.dim(), room),
+        Err(reason) => fact(details, name, &format!("{UNAVAILABLE}  {reason}"), theme.dim(), width),
         Ok(nanos) if !is_whole => vec![vec![(row(name, nanos), Style::new())]],
         Ok(nanos) => vec![vec![
             (row(name, nanos), Style::new()),
@@ -66,18 +66,18 @@ pub(super) fn strip(details: &Details<'_>) -> Vec<Spans> {
     vec![line]
 }
 
-/// A label and a text, wrapped to `room` columns.
-fn fact(details: &Details<'_>, label: &str, text: &str, style: Style, room: usize) -> Vec<Spans> {
+/// A label and a text, wrapped to `width` columns.
+fn fact(details: &Details<'_>, label: &str, text: &str, style: Style, width: usize) -> Vec<Spans> {
     let mut label = label;
     let line = |text: String| {
         let start = format!(" {:<LABEL$}", std::mem::take(&mut label));
         vec![(start, details.theme.dim()), (text, style)]
     };
-    wrap(text, room.saturating_sub(LABEL + 2).max(16)).into_iter().map(line).collect()
+    wrap(text, width.saturating_sub(LABEL + 2).max(16)).into_iter().map(line).collect()
 }
 
 /// Polls, wakes and wakers.
-pub(super) fn counts(details: &Details<'_>, room: usize) -> Vec<Spans> {
+pub(super) fn counts(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let Details { theme, task, rates, .. } = *details;
     let description = details.description();
     // The value as text, or the reason why it is unavailable.
@@ -123,7 +123,7 @@ pub(super) fn counts(details: &Details<'_>, room: usize) -> Vec<Spans> {
     ];
     let line = |(name, text): (&str, String)| {
         let style = if lost && name == "wakers" { theme.critical() } else { Style::new() };
-        fact(details, name, &text, style, room)
+        fact(details, name, &text, style, width)
     };
     facts.into_iter().flat_map(line).collect()
 }

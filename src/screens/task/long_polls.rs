@@ -23,9 +23,9 @@ use crate::{
 /// The number of delayed tasks named per poll.
 const MAX_NAMES: usize = 4;
 
-/// All lines, each cut to `room` columns: about `max` of them, if there are that many polls. None
+/// All lines, each cut to `width` columns: about `max` of them, if there are that many polls. None
 /// without a long poll of the task, or one that delayed it.
-pub(super) fn lines(details: &Details<'_>, room: usize, max: usize) -> Vec<Spans> {
+pub(super) fn lines(details: &Details<'_>, width: usize, max: usize) -> Vec<Spans> {
     let Details { theme, model, target, key, .. } = *details;
     let (now, table) = (target.taken_ns, model.impact_table());
     let own = table.of_task(key.id).count();
@@ -37,7 +37,7 @@ pub(super) fn lines(details: &Details<'_>, room: usize, max: usize) -> Vec<Spans
     let line = |entry: &LongPollEntry, length: u64, parts: [(String, Style); 2]| -> Spans {
         let when = format!("   {:>9} {:>7}  ", when(entry, now), duration(length));
         let [(first, style), (second, second_style)] = parts;
-        let left = room.saturating_sub(when.chars().count());
+        let left = width.saturating_sub(when.chars().count());
         let second = fit(&second, left.saturating_sub(first.chars().count()), theme.ascii);
         vec![(when, Style::new()), (first, style), (second.into_owned(), second_style)]
     };

@@ -63,9 +63,9 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
     let target = &**model.target();
     let rates = target.position(key.id).map(|at| model.rates(at)).unwrap_or_default();
     let details = Details { app, theme, model, target, task, rates, key };
-    let room = usize::from(width);
-    let mut lines = identity::lines(&details, room);
-    lines.extend(details.verdict(room));
+    let available = usize::from(width);
+    let mut lines = identity::lines(&details, available);
+    lines.extend(details.verdict(available));
     lines.push(Spans::new());
     let blank = || vec![Spans::new()];
     match columns::widths(width) {
@@ -80,21 +80,23 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
             ];
             let statistics = statistics.concat();
             let mut events = activity::lines(&details, left);
-            let room = statistics.len().saturating_sub(events.len() + 1).max(LONG_POLLS);
-            events.extend(long_polls::lines(&details, left, room));
+            let available = statistics.len().saturating_sub(events.len() + 1).max(LONG_POLLS);
+            events.extend(long_polls::lines(&details, left, available));
             lines.extend(beside(events, statistics, left, theme));
         }
         None => {
-            lines.extend([life::split(&details, room), life::strip(&details), blank()].concat());
-            let activity = activity::lines(&details, room);
-            let long_polls = long_polls::lines(&details, room, LONG_POLLS);
+            lines.extend(
+                [life::split(&details, available), life::strip(&details), blank()].concat(),
+            );
+            let activity = activity::lines(&details, available);
+            let long_polls = long_polls::lines(&details, available, LONG_POLLS);
             for part in [activity, long_polls] {
                 if !part.is_empty() {
                     lines.extend([part, blank()].concat());
                 }
             }
-            lines.extend([life::counts(&details, room), blank()].concat());
-            lines.extend(details.distributions(room, true));
+            lines.extend([life::counts(&details, available), blank()].concat());
+            lines.extend(details.distributions(available, true));
         }
     }
     lines
@@ -112,10 +114,10 @@ impl Details<'_> {
     }
 
     /// The active findings about the task, each with its fix.
-    fn verdict(&self, room: usize) -> Vec<Spans> {
+    fn verdict(&self, width: usize) -> Vec<Spans> {
         let theme = self.theme;
         let wrapped = |text: &str, style: Style| -> Vec<Spans> {
-            let lines = wrap(text, room.saturating_sub(2));
+            let lines = wrap(text, width.saturating_sub(2));
             lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
         };
         let mut lines = Vec::new();
@@ -134,7 +136,7 @@ impl Details<'_> {
         found.map(|(_, distributions)| distributions)
     }
 
-    fn distributions(&self, room: usize, spaced: bool) -> Vec<Spans> {
+    fn distributions(&self, width: usize, spaced: bool) -> Vec<Spans> {
         let (app, theme) = (self.app, self.theme);
         let found = self.recorded_distributions();
         let Ok(found) = self.description().get(FieldId::Distributions, found) else {
@@ -147,9 +149,9 @@ impl Details<'_> {
             };
             return vec![vec![(text.to_owned(), theme.dim())]];
         };
-        let mut lines = histogram::lines(theme, "poll times", poll_times, room);
+        let mut lines = histogram::lines(theme, "poll times", poll_times, width);
         lines.extend(spaced.then(Spans::new));
-        lines.extend(histogram::lines(theme, "sched delays", delays, room));
+        lines.extend(histogram::lines(theme, "sched delays", delays, width));
         let bound = Histogram::ERROR_FACTOR;
         let note = format!(" p50, p90, p99: within a factor of {bound}; max is exact");
         lines.push(vec![(note, theme.dim())]);

@@ -84,9 +84,9 @@ fn life(theme: Theme, target: &TargetModel, task: &TaskStats, width: u16) -> Spa
     ];
     let share = |part_ns: u64| part_ns as f64 / task.lifetime_ns.max(1) as f64;
     if parts.iter().all(|(_, field, _)| description.has(*field)) {
-        let room = usize::from(width / 4).min(40);
+        let available = usize::from(width / 4).min(40);
         let [busy, scheduled, _] = parts.map(|(.., part_ns)| share(part_ns));
-        let (busy, scheduled, idle) = parts_bar(theme, [busy, scheduled], room);
+        let (busy, scheduled, idle) = parts_bar(theme, [busy, scheduled], available);
         spans.push((format!(" {busy}"), theme.busy()));
         spans.push((scheduled, theme.warning()));
         spans.push((idle, theme.dim()));

@@ -23,7 +23,7 @@ pub(super) fn draw(
     let step = step((span / (count as u64 / APART).max(1)).max(1));
     // The right edge has its own label.
     let edge = label(now.saturating_sub(to), step);
-    let room = right.saturating_sub(edge.width() as u16 + 1);
+    let width = right.saturating_sub(edge.width() as u16 + 1);
     let first = now.saturating_sub(from) / step;
     for back in (0..=first).rev().map(|steps| steps * step) {
         let moment = now.saturating_sub(back);
@@ -33,10 +33,10 @@ pub(super) fn draw(
             break;
         };
         let text = format!("{}{}", theme.glyph("│", "|"), label(back, step));
-        if at + text.width() as u16 > room {
+        if at + text.width() as u16 > width {
             break;
         }
-        canvas.put(at, area.y, room - at, &text, theme.dim());
+        canvas.put(at, area.y, width - at, &text, theme.dim());
     }
     canvas.put_right(x, area.y, right.saturating_sub(x), &edge, theme.dim());
     if let Some(column) = app.timeline.cursor_column(timeline, count) {

@@ -24,10 +24,10 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let target = app.model().target(worst.target).filter(|_| app.has_several_targets());
     let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
     let head = format!(" {} {target}", theme.severity_glyph(worst.severity));
-    let room = usize::from(area.width).saturating_sub(head.width());
+    let width = usize::from(area.width).saturating_sub(head.width());
     let place = file_and_folder(worst.place().unwrap_or_default());
     let is_open = app.overlay() == Some(&Overlay::Finding(worst.id()));
-    let (text, place, has_key) = fit(&worst.sentence, &more, place, !is_open, room);
+    let (text, place, has_key) = fit(&worst.sentence, &more, place, !is_open, width);
     let mut right: Spans = vec![(place.to_owned(), theme.dim())];
     if has_key {
         right.extend([("  !".to_owned(), theme.key()), (" why ".to_owned(), theme.dim())]);
@@ -40,7 +40,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 const KEY_WIDTH: usize = "  ! why ".len();
 
-/// The sentence, the place and whether the key fit into `room` columns. The line number is the most
+/// The sentence, the place and whether the key fit into `width` columns. The line number is the most
 /// useful part; the number of other findings, the end of the sentence, the key and the folder make
 /// room for it.
 fn fit<'a>(
@@ -48,12 +48,12 @@ fn fit<'a>(
     more: &str,
     place: &'a str,
     has_key: bool,
-    room: usize,
+    available: usize,
 ) -> (String, &'a str, bool) {
     let file = place.rsplit('/').next().unwrap_or(place);
     let gap = |place: &str| if place.is_empty() { 0 } else { 2 + place.width() };
     let left =
-        |place, has_key| room.saturating_sub(gap(place) + if has_key { KEY_WIDTH } else { 0 });
+        |place, has_key| available.saturating_sub(gap(place) + if has_key { KEY_WIDTH } else { 0 });
     let texts = clauses(sentence).map(|part| format!("{part}{more}"));
     let texts: Vec<_> = texts.chain(clauses(sentence).map(str::to_owned)).collect();
     let attempts = [(place, has_key), (place, false), (file, has_key), (file, false)];

@@ -81,8 +81,8 @@ impl<'a> Canvas<'a> {
         let width = |spans: &[(String, Style)]| -> u16 {
             spans.iter().map(|(text, _)| text.width() as u16).sum()
         };
-        let room = right.saturating_sub(left);
-        let first = (0..=spans.len()).find(|first| width(&spans[*first..]) <= room);
+        let available = right.saturating_sub(left);
+        let first = (0..=spans.len()).find(|first| width(&spans[*first..]) <= available);
         let shown = first.map_or(&[][..], |first| &spans[first..]);
         self.line(right - width(shown).min(right), y, right, &shown.to_vec());
     }

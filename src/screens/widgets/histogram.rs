@@ -28,8 +28,8 @@ const MAX_WIDTH: usize = 4;
 /// Powers of ten of a nanosecond at which the axis may begin and end.
 const DECADES: std::ops::RangeInclusive<u32> = 3..=12;
 
-/// The percentiles, the bars and the axis, in `room` columns.
-pub fn lines(theme: Theme, name: &str, histogram: &Histogram, room: usize) -> Vec<Spans> {
+/// The percentiles, the bars and the axis, in `width` columns.
+pub fn lines(theme: Theme, name: &str, histogram: &Histogram, available: usize) -> Vec<Spans> {
     let title = (format!(" {name}"), theme.title());
     if histogram.count() == 0 {
         return vec![vec![title, ("  none yet".to_owned(), theme.dim())]];
@@ -52,7 +52,7 @@ pub fn lines(theme: Theme, name: &str, histogram: &Histogram, room: usize) -> Ve
     let begin = DECADES.rev().find(|exponent| decade(*exponent) <= first).unwrap_or(3);
     let end = DECADES.clone().find(|exponent| decade(*exponent) >= last).unwrap_or(12);
     let shown = decade(begin)..=decade(end);
-    let width = ((room.saturating_sub(2)) / shown.clone().count()).clamp(1, MAX_WIDTH);
+    let width = ((available.saturating_sub(2)) / shown.clone().count()).clamp(1, MAX_WIDTH);
     let largest = counts.iter().copied().max().unwrap_or(1).max(1);
     let height = |n: u64| {
         let eighths = (n as f64 / largest as f64 * (LINES * 8) as f64).round() as usize;
@@ -81,7 +81,7 @@ pub fn lines(theme: Theme, name: &str, histogram: &Histogram, room: usize) -> Ve
         }
     }
     let total = format!("  {} in total", count(histogram.count()));
-    let total = if axis.width() + total.width() < room { total } else { String::new() };
+    let total = if axis.width() + total.width() < available { total } else { String::new() };
     lines.push(vec![(format!(" {axis}{total}"), theme.dim())]);
     lines
 }
@@ -100,10 +100,10 @@ mod tests {
     use super::*;
     use crate::app::Settings;
 
-    fn drawn(histogram: &Histogram, room: usize) -> Vec<String> {
+    fn drawn(histogram: &Histogram, width: usize) -> Vec<String> {
         let text = |line: &Spans| line.iter().map(|(text, _)| text.as_str()).collect::<String>();
         let theme = Theme::new(Settings::default());
-        lines(theme, "poll times", histogram, room).iter().map(text).collect()
+        lines(theme, "poll times", histogram, width).iter().map(text).collect()
     }
 
     #[test]

@@ -37,11 +37,11 @@ pub fn draw_titled(canvas: &mut Canvas<'_>, area: Rect, title: &str, lines: &[Sp
     }
     let theme = canvas.theme;
     let rule = theme.glyph("─", "-");
-    let room = usize::from(area.width).saturating_sub(title.width() + 6);
+    let width = usize::from(area.width).saturating_sub(title.width() + 6);
     let spans = vec![
         (format!("{} ", rule.repeat(4)), theme.dim()),
         (title.to_owned(), theme.title()),
-        (format!(" {}", rule.repeat(room)), theme.dim()),
+        (format!(" {}", rule.repeat(width)), theme.dim()),
     ];
     canvas.line(area.x, area.y, area.right(), &spans);
     let below = Rect { y: area.y + 1, height: area.height - 1, ..area };

@@ -18,8 +18,8 @@ use crate::{
     watch::{Frame, FrameKind, LongPoll},
 };
 
-/// The lines of the stack, if there is one, in `room` columns. The offending frame is marked.
-pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
+/// The lines of the stack, if there is one, in `width` columns. The offending frame is marked.
+pub fn lines(theme: Theme, evidence: &LongPoll, width: usize) -> Vec<Spans> {
     let Some(stack) = &evidence.stack else { return Vec::new() };
     let frames = stack.task_frames();
     let captures = match evidence.captures {
@@ -28,7 +28,7 @@ pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
     };
     let title = format!(" stack, innermost first{captures}");
     let mut lines = vec![vec![(title, theme.dim())]];
-    let room = room.saturating_sub(6);
+    let width = width.saturating_sub(6);
     let is_folded = |frame: &Frame| {
         let is = |other: Option<&Frame>| other.is_some_and(|other| std::ptr::eq(other, frame));
         let is_callee = is(stack.callee()) && frame.kind == FrameKind::Dependency;
@@ -36,7 +36,7 @@ pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
     };
     let named = frames.iter().filter(|frame| !is_folded(frame));
     // Half of the line is for the location, unless there is none.
-    let name_width = named.map(|frame| frame.name.width()).max().unwrap_or(0).min(room / 2);
+    let name_width = named.map(|frame| frame.name.width()).max().unwrap_or(0).min(width / 2);
     let mut at = 0;
     while at < frames.len() {
         let folded = frames[at..].iter().take_while(|frame| is_folded(frame)).count();
@@ -54,7 +54,7 @@ pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
             true => (theme.glyph("▸", ">"), theme.title()),
             false => (" ", Style::new()),
         };
-        lines.push(vec![(format!("   {mark} {}", text(theme, frame, name_width, room)), style)]);
+        lines.push(vec![(format!("   {mark} {}", text(theme, frame, name_width, width)), style)]);
         at += 1;
     }
     if let Some(cut) = &stack.cut {
@@ -65,13 +65,13 @@ pub fn lines(theme: Theme, evidence: &LongPoll, room: usize) -> Vec<Spans> {
 
 /// The name of a function and its location. The name is cut at its end and the location at its
 /// start, so that the line number stays.
-fn text(theme: Theme, frame: &Frame, name_width: usize, room: usize) -> String {
+fn text(theme: Theme, frame: &Frame, name_width: usize, width: usize) -> String {
     let Some(location) = frame.location() else {
-        return fit(&frame.to_string(), room, theme.ascii).into_owned();
+        return fit(&frame.to_string(), width, theme.ascii).into_owned();
     };
     let name = fit(&frame.name, name_width, theme.ascii);
     let gap = " ".repeat(name_width - name.width() + 2);
-    let location = fit_path(&location, room.saturating_sub(name_width + 2), theme.ascii);
+    let location = fit_path(&location, width.saturating_sub(name_width + 2), theme.ascii);
     format!("{name}{gap}{location}")
 }
 

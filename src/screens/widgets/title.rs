@@ -21,10 +21,10 @@ use crate::{
 /// Draws the title, and the filter or the queues to the right of it.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: &Spans) {
     let left = canvas.line(area.x, area.y, area.right(), title) + 2;
-    let room = usize::from(area.right().saturating_sub(left));
-    let mut right = filter(app, canvas.theme, room);
+    let width = usize::from(area.right().saturating_sub(left));
+    let mut right = filter(app, canvas.theme, width);
     if right.is_empty() {
-        right = vec![(queues(app, room), canvas.theme.dim())];
+        right = vec![(queues(app, width), canvas.theme.dim())];
     }
     canvas.line_right(left, area.y, area.right(), &right);
 }
@@ -41,8 +41,8 @@ pub fn sorted_by(theme: Theme, column: &str, descending: bool) -> (String, Style
     (format!("  by {} {mark}", column.to_lowercase()), theme.dim())
 }
 
-/// The filter, or the words to find in the help, in `room` columns while they are edited.
-fn filter(app: &App, theme: Theme, room: usize) -> Spans {
+/// The filter, or the words to find in the help, in `width` columns while they are edited.
+fn filter(app: &App, theme: Theme, width: usize) -> Spans {
     let is_edited = matches!(app.prompt, Prompt::Filter | Prompt::HelpSearch);
     let is_help = app.overlay() == Some(&Overlay::Help);
     let text = if is_help { &app.help_search } else { &app.filter };
@@ -52,7 +52,7 @@ fn filter(app: &App, theme: Theme, room: usize) -> Spans {
     }
     let style = if is_edited { theme.key() } else { theme.warning() };
     let mut spans = vec![(" / ".to_owned(), style)];
-    spans.extend(parts(app, theme, style, room).into_iter().map(|(_, span)| span));
+    spans.extend(parts(app, theme, style, width).into_iter().map(|(_, span)| span));
     if !is_edited && app.group().is_none() {
         // In a group, Esc leaves the group first.
         spans.push(("  Esc clears ".into(), theme.dim()));
@@ -62,13 +62,13 @@ fn filter(app: &App, theme: Theme, room: usize) -> Spans {
 
 /// The visible parts of the filter, each with its first byte. The wrong term and the character at the
 /// cursor have a style of their own.
-fn parts(app: &App, theme: Theme, style: Style, room: usize) -> Vec<(usize, (String, Style))> {
+fn parts(app: &App, theme: Theme, style: Style, width: usize) -> Vec<(usize, (String, Style))> {
     let is_edited = matches!(app.prompt, Prompt::Filter | Prompt::HelpSearch);
     let is_help = app.overlay() == Some(&Overlay::Help);
     let text = if is_help { &app.help_search } else { &app.filter };
     let error = app.filter_error().filter(|_| !is_help).map_or(0..0, |error| error.at);
     let (visible, cursor) = match is_edited {
-        true => (app.editor.visible(room.saturating_sub(4)), Some(app.editor.cursor())),
+        true => (app.editor.visible(width.saturating_sub(4)), Some(app.editor.cursor())),
         false => (0..text.len(), None),
     };
     let after_cursor =
@@ -105,8 +105,8 @@ fn parts(app: &App, theme: Theme, style: Style, room: usize) -> Vec<(usize, (Str
 pub fn draw_filter_error(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: &Spans) {
     let Some(error) = app.filter_error().filter(|_| app.prompt == Prompt::Filter) else { return };
     let theme = canvas.theme;
-    let room = usize::from(area.width).saturating_sub(width_of(title) + 2);
-    let parts = parts(app, theme, Style::new(), room);
+    let available = usize::from(area.width).saturating_sub(width_of(title) + 2);
+    let parts = parts(app, theme, Style::new(), available);
     let to_end: usize = (parts.iter())
         .filter(|(at, _)| *at >= error.at.start)
         .map(|(_, (text, _))| text.width())
@@ -120,7 +120,7 @@ pub fn draw_filter_error(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: 
 
 /// The runnable tasks of all targets and the queues of the selected one, abbreviated if there is
 /// little room.
-fn queues(app: &App, room: usize) -> String {
+fn queues(app: &App, width: usize) -> String {
     let Some(target) = app.target() else { return String::new() };
     let runtime = &target.runtime;
     let count = |field, value: u64| {
@@ -133,7 +133,7 @@ fn queues(app: &App, room: usize) -> String {
         count(FieldId::BlockingThreads, runtime.blocking_threads),
     );
     let long = format!("runnable {runnable}  injection queue {injection}  blocking pool {pool} ");
-    match long.width() <= room {
+    match long.width() <= width {
         true => long,
         false => format!("runnable {runnable}  inj {injection}  pool {pool} "),
     }
