@@ -115,7 +115,7 @@ fn without_generics(path: &str) -> String {
 mod tests {
     use super::*;
 
-    const REGISTRY: &str = "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
+    const REGISTRY: &str = "/home/u/.cargo/registry/src/index-1949cf8c6b5b557f";
 
     #[test]
     fn short_name_is_the_last_two_parts() {

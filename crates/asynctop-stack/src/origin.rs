@@ -124,7 +124,7 @@ mod tests {
     use super::{frame_kind, frame_kind as kind};
     use asynctop_snapshot::FrameKind::*;
 
-    const REGISTRY: &str = "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
+    const REGISTRY: &str = "/home/u/.cargo/registry/src/index-1949cf8c6b5b557f";
 
     #[test]
     fn kind_follows_the_path_of_the_file() {
