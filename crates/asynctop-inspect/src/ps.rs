@@ -40,7 +40,14 @@ pub fn list() -> io::Result<Listing> {
     for pid in other_processes()? {
         match Process::open(pid) {
             Ok(mut process) => {
-                let inspection = process.inspect(&Options::states_only());
+                let mut inspection = process.inspect(&Options::states_only());
+                // Local sets that are idle, and the runtimes of older versions while they have no
+                // tasks, are found only by a scan of the heap.
+                if inspection.as_ref().is_ok_and(|inspection| inspection.tasks.is_empty()) {
+                    let mut options = Options::states_only();
+                    options.scan = true;
+                    inspection = process.inspect(&options);
+                }
                 let command = process.command().to_owned();
                 listing.programs.push(Program { pid, command, inspection });
             }

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use asynctop_inspect::{
-    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, TaskQueue, report,
+    Flavor, InspectError, OpenError, Options, Process, TaskInfo, TaskKind, TaskQueue, ps, report,
     tokio::task::StateKind,
 };
 use support::{ALL, Build, assert_checked, identities};
@@ -371,6 +371,16 @@ fn report_merges_equal_tasks_unless_all_are_requested() {
             assert!(all.contains(&line), "{line} in {all}");
         }
     }
+}
+
+#[test]
+fn list_of_programs_counts_tasks_that_are_only_in_a_local_set() {
+    let fixture = Build::Release.start("local", &[]);
+    let listing = ps::list().expect("/proc can be read");
+    let pid = fixture.child.id();
+    let program = listing.programs.iter().find(|program| program.pid == pid).expect("listed");
+    let inspection = program.inspection.as_ref().expect("it runs");
+    assert_eq!(identities(&inspection.tasks), fixture.truth.tasks("local"));
 }
 
 #[cfg(feature = "serde")]

@@ -13,16 +13,7 @@ const BORE_PORT: u16 = 7835;
 pub(super) const ALL: &[Program] = &[
     Program { name: "bore 0.5.3, server with 20 connections", build: "", start: bore_server },
     Program { name: "bore 0.5.3, client of these", build: "", start: bore_client },
-    Program {
-        name: "mini-redis 0.4.1, 30 connections",
-        build: "",
-        start: |folder| mini_redis(folder, false),
-    },
-    Program {
-        name: "mini-redis 0.4.1 with the dependencies of its release",
-        build: "",
-        start: |folder| mini_redis(folder, true),
-    },
+    Program { name: "mini-redis 0.4.1, 30 connections", build: "", start: mini_redis },
     Program { name: "dufs 0.36.0, 35 connections", build: "", start: dufs },
     Program {
         name: "granian 2.8.9, 40 requests",
@@ -89,8 +80,9 @@ fn bore_client(folder: &Folder) -> anyhow::Result<Running> {
     bore(folder, false)
 }
 
-fn mini_redis(folder: &Folder, is_locked: bool) -> anyhow::Result<Running> {
-    let program = folder.cargo("mini-redis", "0.4.1", "mini-redis-server", is_locked, &[])?;
+fn mini_redis(folder: &Folder) -> anyhow::Result<Running> {
+    // The release itself was locked to a version of Tokio that is not supported.
+    let program = folder.cargo("mini-redis", "0.4.1", "mini-redis-server", false, &[])?;
     let port = free_port()?;
     let server = Started::start(folder, Command::new(program).args(["--port", &port.to_string()]))?;
     // One purges expired keys.
@@ -130,7 +122,9 @@ fn robyn(folder: &Folder) -> anyhow::Result<Running> {
     fs::write(&application, ROBYN_APPLICATION)?;
     let mut command = Command::new(programs.join("python3"));
     let server = Started::start(folder, command.arg(application).arg(port.to_string()))?;
-    Running::new(vec![server], Truth::Tasks(34, 2)).hold(30, port, REQUEST)
+    // Two of an arbiter and two of the server's worker; all are in local sets, which this version of
+    // Tokio does not tell apart from runtimes.
+    Running::new(vec![server], Truth::Tasks(34, 0)).hold(30, port, REQUEST)
 }
 
 fn deno(folder: &Folder) -> anyhow::Result<Running> {

@@ -176,7 +176,10 @@ impl Running {
 /// The process, or the first one that it has started, with a runtime.
 fn find_runtime(pid: u32) -> Option<u32> {
     let has_runtime = |pid: &u32| {
-        let inspect = |mut process: Process| process.inspect(&Options::states_only()).ok();
+        // A local set, as actix has them, is found by a scan.
+        let mut options = Options::states_only();
+        options.scan = true;
+        let inspect = |mut process: Process| process.inspect(&options).ok();
         let inspection = Process::open(*pid).ok().and_then(inspect);
         inspection.is_some_and(|inspection| !inspection.runtimes.is_empty())
     };

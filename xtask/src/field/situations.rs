@@ -103,6 +103,10 @@ time.sleep(3600)";
         VERSIONS.iter().map(|version| LIBRARY.any_version(&folder.0, version)).collect();
     let mut command = Command::new("python3");
     command.args(["-c", HOST]).args(libraries?);
-    let (started, _) = Started::start_until_ready(&mut command)?;
+    // Each library prints, and would panic if nothing read it.
+    let (started, _, mut output) = Started::with_output(&mut command)?;
+    for _ in 1..VERSIONS.len() {
+        facts(&mut output)?;
+    }
     Ok(Running::new(vec![started], Truth::Tasks(3 * 105, 3)))
 }
