@@ -31,33 +31,29 @@ const RELEASE: Build = Build {
 const LINES: &str = "debug = \"line-tables-only\"";
 const SMALL: &str = "strip = true\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"";
 
+/// All but the first one are release builds.
 const BUILDS: [Build; 9] = [
     Build { name: "dev", profile: "dev", ..RELEASE },
     RELEASE,
-    Build { name: "release, line tables", settings: LINES, ..RELEASE },
-    Build { name: "release, debug = 2", settings: "debug = 2", ..RELEASE },
+    Build { name: "line tables", settings: LINES, ..RELEASE },
+    Build { name: "debug = 2", settings: "debug = 2", ..RELEASE },
     Build {
-        name: "release, debug = 2, split",
+        name: "debug = 2, split",
         settings: "debug = 2\nsplit-debuginfo = \"packed\"",
         ..RELEASE
     },
+    Build { name: "tokio_unstable", settings: LINES, flags: "--cfg tokio_unstable", ..RELEASE },
     Build {
-        name: "release, line tables, tokio_unstable",
-        settings: LINES,
-        flags: "--cfg tokio_unstable",
-        ..RELEASE
-    },
-    Build {
-        name: "release, line tables, no PIE, v0 names",
+        name: "no PIE, v0 names",
         settings: LINES,
         flags: "-C relocation-model=static -C symbol-mangling-version=v0",
         // With a target, the flags are not those of procedural macros, which would not link.
         target: Some("x86_64-unknown-linux-gnu"),
         ..RELEASE
     },
-    Build { name: "stripped, fat LTO, abort", settings: SMALL, ..RELEASE },
+    Build { name: "stripped, fat LTO", settings: SMALL, ..RELEASE },
     Build {
-        name: "stripped, fat LTO, abort, static musl",
+        name: "static musl, stripped",
         settings: SMALL,
         target: Some("x86_64-unknown-linux-musl"),
         ..RELEASE
@@ -115,16 +111,19 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For each capability: whether all of these programs have it, or which ones have it.
+/// For each capability: whether all of these programs have it, or which ones have it or lack it.
 fn cells(capabilities: &[&str], programs: &[(&str, Option<&Shown>)]) -> String {
     let cell = |capability: &&str| {
-        let has = |shown: &Option<&Shown>| shown.is_some_and(|it| it.contains(capability));
-        let with: Vec<&str> =
-            programs.iter().filter(|(_, shown)| has(shown)).map(|(name, _)| *name).collect();
-        match with.len() {
-            0 => "–".to_owned(),
-            all if all == programs.len() => "yes".to_owned(),
-            _ => with.join("; "),
+        let has = |shown: Option<&Shown>| shown.is_some_and(|it| it.contains(capability));
+        let (with, without): (Vec<_>, Vec<_>) = programs.iter().partition(|(_, shown)| has(*shown));
+        let names = |programs: Vec<&(&str, _)>| {
+            programs.into_iter().map(|(name, _)| *name).collect::<Vec<_>>().join("; ")
+        };
+        match (with.len(), without.len()) {
+            (0, _) => "–".to_owned(),
+            (_, 0) => "yes".to_owned(),
+            (some, few) if few < some => format!("all but: {}", names(without)),
+            _ => names(with),
         }
     };
     capabilities.iter().map(cell).collect::<Vec<_>>().join(" | ")

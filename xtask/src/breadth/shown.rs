@@ -84,7 +84,7 @@ pub(super) fn of(pid: u32, wakers: &[[u64; 2]]) -> anyhow::Result<Shown> {
     );
     add(SPAWNED, all(&|task| source.has_line(task.spawned_at.as_deref(), "spawn(sleeper())")));
     let frames: Vec<&Frame> = inspection.threads.iter().flat_map(|thread| &thread.stack).collect();
-    add(FUNCTIONS, frames.iter().any(|frame| frame.function.ends_with("any::main")));
+    add(FUNCTIONS, frames.iter().any(|frame| frame.function.ends_with("read_line")));
     add(LINES, frames.iter().any(|frame| source.has_line(frame.location.as_ref(), "read_line")));
     Ok(shown)
 }
