@@ -88,17 +88,17 @@ pub fn picture(
     format!("{svg}<defs>{shapes}</defs>\n</svg>\n")
 }
 
-/// The look of a cell.
+/// The colors and weight of a cell.
 #[derive(Clone, PartialEq)]
-struct Look {
+struct CellStyle {
     is_bold: bool,
     is_dim: bool,
     foreground: Option<String>,
     background: Option<String>,
 }
 
-impl Look {
-    fn of(cell: &Cell) -> Look {
+impl CellStyle {
+    fn of(cell: &Cell) -> CellStyle {
         let (foreground, background) = (color(cell.fgcolor()), color(cell.bgcolor()));
         let (foreground, background) = match cell.inverse() {
             true => (
@@ -107,7 +107,7 @@ impl Look {
             ),
             false => (foreground, background),
         };
-        Look { is_bold: cell.bold(), is_dim: cell.dim(), foreground, background }
+        CellStyle { is_bold: cell.bold(), is_dim: cell.dim(), foreground, background }
     }
 }
 
@@ -134,13 +134,13 @@ fn line(screen: &Screen, row: u16) -> String {
     let cells = (0..screen.size().1.get()).filter_map(|column| {
         let cell = screen.cell(row, column).filter(|cell| !cell.is_wide_continuation())?;
         let symbol = if cell.has_contents() { cell.contents().to_owned() } else { " ".to_owned() };
-        Some((column, symbol, Look::of(cell), if cell.is_wide() { 2 } else { 1 }))
+        Some((column, symbol, CellStyle::of(cell), if cell.is_wide() { 2 } else { 1 }))
     });
     let (mut backgrounds, mut texts) = (String::new(), String::new());
     let mut run: Option<Run> = None;
-    for (column, symbol, look, width) in cells {
+    for (column, symbol, style, width) in cells {
         match &mut run {
-            Some(run) if run.look == look => {
+            Some(run) if run.style == style => {
                 run.text += &symbol;
                 run.columns += width;
             }
@@ -148,7 +148,7 @@ fn line(screen: &Screen, row: u16) -> String {
                 if let Some(run) = run.take() {
                     run.write(&mut backgrounds, &mut texts);
                 }
-                run = Some(Run { column, columns: width, text: symbol, look });
+                run = Some(Run { column, columns: width, text: symbol, style });
             }
         }
     }
@@ -158,18 +158,18 @@ fn line(screen: &Screen, row: u16) -> String {
     backgrounds + &texts
 }
 
-/// Neighboring cells with the same look.
+/// Neighboring cells with the same style.
 struct Run {
     column: u16,
     columns: u16,
     text: String,
-    look: Look,
+    style: CellStyle,
 }
 
 impl Run {
     fn write(&self, backgrounds: &mut String, texts: &mut String) {
         let x = |columns: u16| f64::from(columns) * CELL.0;
-        if let Some(background) = &self.look.background {
+        if let Some(background) = &self.style.background {
             let _ = write!(
                 backgrounds,
                 "<rect x=\"{:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{background}\"/>",
@@ -178,13 +178,13 @@ impl Run {
                 CELL.1
             );
         }
-        let classes = match (self.look.is_bold, self.look.is_dim) {
+        let classes = match (self.style.is_bold, self.style.is_dim) {
             (true, true) => " class=\"b d\"",
             (true, false) => " class=\"b\"",
             (false, true) => " class=\"d\"",
             (false, false) => "",
         };
-        let fill = self.look.foreground.as_ref();
+        let fill = self.style.foreground.as_ref();
         let fill = fill.map(|color| format!(" fill=\"{color}\"")).unwrap_or_default();
         let mut shapes = String::new();
         let mut words = String::new();

@@ -122,8 +122,8 @@ fn robyn(folder: &Folder) -> anyhow::Result<Running> {
     fs::write(&application, ROBYN_APPLICATION)?;
     let mut command = Command::new(programs.join("python3"));
     let server = Started::start(folder, command.arg(application).arg(port.to_string()))?;
-    // Two of an arbiter and two of the server's worker; all are in local sets, which this version of
-    // Tokio does not tell apart from runtimes.
+    // Two of an arbiter and two of the server's worker. All are in local sets; in this version of Tokio,
+    // these are not distinguished from runtimes.
     Running::new(vec![server], Truth::Tasks(34, 0)).hold(30, port, REQUEST)
 }
 

@@ -105,14 +105,14 @@ pub fn find(
             start += CHUNK;
         }
     }
-    // Neighbors look like vtables of the other order, too, but one less than there are.
+    // Neighboring vtables also have the form of the other order, but there is one less of them.
     let [(_, functions_first), (_, offsets_first)] = by_order;
     let mut found = match functions_first.len() >= offsets_first.len() {
         true => functions_first,
         false => offsets_first,
     };
     found.truncate(MAX_VTABLES);
-    // All tasks of a build have a fourth offset, or none, but a word may look like one by chance.
+    // All tasks of a build have a fourth offset, or none, but a word may have its form by chance.
     let with_location = found.iter().filter(|vtable| vtable.spawn_location.is_some()).count();
     let is_unstable = with_location * 2 > found.len();
     for vtable in &mut found {

@@ -42,7 +42,7 @@
 //!   message has the stack, and no name. Several polls in a row count as one if there are few
 //!   enough: Tokio polls up to 61 tasks before it polls one that another thread has woken.
 //! - On a multi-thread runtime, tasks of plain `tokio::spawn` are not checked: other workers poll the
-//!   rest meanwhile. Spawn what is to be checked with [`spawn`] or wrap it in [`instrument_task`], or
+//!   other tasks. Spawn what is to be checked with [`spawn`] or wrap it in [`instrument_task`], or
 //!   run the test on a current-thread runtime.
 //! - A poll that is over the limit by less than 20 ms may be missed. On Linux, time in which the
 //!   thread was runnable without a CPU does not count, nor does steal time, nor time in which the
