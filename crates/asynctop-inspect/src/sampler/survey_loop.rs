@@ -145,7 +145,8 @@ impl SurveyLoop {
         let sampled: HashSet<u32> = words.iter().map(|word| word.tid).collect();
         let threads: Vec<SampledThread> = threads
             .into_iter()
-            .filter(|thread| sampled.contains(&thread.tid))
+            // Workers remain known while the place of the current task is not.
+            .filter(|thread| thread.worker.is_some() || sampled.contains(&thread.tid))
             .map(|thread| SampledThread {
                 tid: thread.tid,
                 name: thread.name,
