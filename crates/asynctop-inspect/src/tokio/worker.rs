@@ -4,6 +4,8 @@
 //! are accepted only if they are consistent: the parks and unparks of a worker together are twice
 //! its parks, or one less while it is parked, and each worker has its own thread.
 
+use std::collections::HashSet;
+
 use crate::{
     memory::{Memory, MemoryExt},
     tokio::HANDLE_LENGTH,
@@ -96,9 +98,9 @@ impl Layout {
 /// The workers of the runtime whose handle is at `handle`, in a process that was started
 /// `uptime_ns` ago.
 ///
-/// The counters of workers that have hardly parked could match by chance. Those of a single worker are
-/// accepted if it has been busy for `MIN_BUSY_NS`, as in a saturated runtime, those of several if
-/// their thread ids belong to threads: `are_threads` decides that.
+/// Counters of workers that have hardly parked could match by chance, so their ids must be those of
+/// threads: `are_threads` decides that. A single such worker, that of a saturated runtime, must also
+/// have been busy for [`MIN_BUSY_NS`], and is accepted only where nothing else is found.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
@@ -106,44 +108,40 @@ pub fn find(
     are_threads: impl Fn(&[u64]) -> bool,
 ) -> Option<Workers> {
     let words = memory.words(handle, HANDLE_LENGTH / 8);
-    // Other words in the handle may point to its inline counters, as a slice would.
+    let in_slices = LAYOUTS.iter().flat_map(|layout| {
+        let slices = words.windows(2).map(|pair| (pair[0], pair[1]));
+        slices.filter_map(|slice| layout.decode_slice(memory, slice))
+    });
+    let inline = LAYOUTS.iter().flat_map(|layout| {
+        // Counters are aligned to 128 bytes, and so is the handle.
+        (16..words.len()).step_by(16).filter_map(|start| {
+            let address = handle.wrapping_add(start as u64 * 8);
+            Some(vec![layout.decode(address, &words[start..])?])
+        })
+    });
+    let in_slices = in_slices.map(|workers| Workers { workers, is_multi_thread: true });
+    let inline = inline.map(|workers| Workers { workers, is_multi_thread: false });
+    let ids = |found: &Workers| -> Vec<u64> {
+        found.workers.iter().map(|worker| worker.thread_id).collect()
+    };
+    let candidates = in_slices.chain(inline).filter(|found| {
+        let distinct: HashSet<u64> = ids(found).into_iter().collect();
+        let workers = &found.workers;
+        distinct.len() == workers.len() && workers.iter().all(|it| it.busy_ns <= uptime_ns)
+    });
+    let is_certain = |found: &Workers| {
+        found.workers.iter().any(|worker| worker.parks > 1)
+            || found.workers.len() > 1 && are_threads(&ids(found))
+    };
+    // Other words of the handle may point to its inline counters, as a slice would.
     let near = handle..handle.saturating_add(HANDLE_LENGTH as u64);
-    let are_valid = |workers: &[RawWorker], is_inline: bool| {
-        let mut ids: Vec<u64> = workers.iter().map(|worker| worker.thread_id).collect();
-        let is_distinctive = match workers {
-            _ if workers.iter().any(|worker| worker.parks > 1) => true,
-            [worker] => {
-                worker.busy_ns >= MIN_BUSY_NS && (is_inline || !near.contains(&worker.busy_address))
-            }
-            _ => are_threads(&ids),
-        };
-        if !is_distinctive {
-            return false;
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        ids.len() == workers.len() && workers.iter().all(|worker| worker.busy_ns <= uptime_ns)
+    let is_saturated = |found: &Workers| {
+        let [worker] = found.workers[..] else { return false };
+        worker.busy_ns >= MIN_BUSY_NS
+            && !(found.is_multi_thread && near.contains(&worker.busy_address))
+            && are_threads(&ids(found))
     };
-    let in_slice = || {
-        LAYOUTS.iter().find_map(|layout| {
-            let slices = words.windows(2).map(|pair| (pair[0], pair[1]));
-            let mut workers = slices.filter_map(|slice| layout.decode_slice(memory, slice));
-            workers.find(|workers| are_valid(workers, false))
-        })
-    };
-    let inline = || {
-        LAYOUTS.iter().find_map(|layout| {
-            // Counters are aligned to 128 bytes, and so is the handle.
-            let mut starts = (16..words.len()).step_by(16);
-            starts.find_map(|start| {
-                let address = handle.wrapping_add(start as u64 * 8);
-                let workers = vec![layout.decode(address, &words[start..])?];
-                are_valid(&workers, true).then_some(workers)
-            })
-        })
-    };
-    let multi_thread = in_slice().map(|workers| Workers { workers, is_multi_thread: true });
-    multi_thread.or_else(|| Some(Workers { workers: inline()?, is_multi_thread: false }))
+    candidates.clone().find(is_certain).or_else(|| candidates.clone().find(is_saturated))
 }
 
 #[cfg(test)]
@@ -197,12 +195,36 @@ mod tests {
         assert_eq!(find(&image(&[[2, 0, 0, 0]]), 0x1000, 1000, |_| true), None, "one is too few");
     }
 
+    /// The handle of a current-thread runtime, with counters at these words.
+    fn inline(words: &[(u64, u64)]) -> Image {
+        let mut image = Image::new([(0x1000, vec![0; 4096])]);
+        words.iter().for_each(|(word, value)| image.set_word(0x1080 + word * 8, *value));
+        image
+    }
+
+    #[test]
+    fn saturated_worker_is_recognized_by_its_thread_and_its_busy_time() {
+        let saturated = inline(&[(1, 2), (2, MIN_BUSY_NS), (4, 1), (5, 1)]);
+        let find = |uptime, id| find(&saturated, 0x1000, uptime, |ids| ids == [id]);
+        let workers = find(2 * MIN_BUSY_NS, 2).expect("a worker");
+        assert!(!workers.is_multi_thread);
+        assert_eq!(workers.workers[0].busy_ns, MIN_BUSY_NS);
+        assert_eq!(find(2 * MIN_BUSY_NS, 3), None, "no thread has its id");
+        assert_eq!(find(MIN_BUSY_NS / 2, 2), None, "it was busy for longer than the process runs");
+    }
+
+    #[test]
+    fn worker_that_has_parked_takes_precedence_over_words_like_those_of_a_saturated_one() {
+        let other = [(1, 2), (2, MIN_BUSY_NS), (4, 0), (5, 0)];
+        let counters = [(16 + 9, 2), (16 + 6, 70), (16 + 10, 9), (16 + 11, 17)];
+        let image = inline(&[&other[..], &counters].concat());
+        let workers = find(&image, 0x1000, 2 * MIN_BUSY_NS, |_| true).expect("a worker");
+        assert_eq!((workers.workers[0].busy_ns, workers.workers[0].parks), (70, 9));
+    }
+
     #[test]
     fn current_thread_runtime_has_inline_counters() {
-        let mut image = Image::new([(0x1000, vec![0; 4096])]);
-        for (word, value) in [(1, 5), (2, 70), (4, 3), (5, 5)] {
-            image.set_word(0x1080 + word * 8, value);
-        }
+        let image = inline(&[(1, 5), (2, 70), (4, 3), (5, 5)]);
         let workers = find(&image, 0x1000, 1000, |_| false).expect("workers");
         assert!(!workers.is_multi_thread);
         assert_eq!(workers.workers.len(), 1);
