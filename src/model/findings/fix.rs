@@ -61,7 +61,6 @@ pub(in crate::model) fn fix_for<'a>(
         return DATABASE;
     }
     match (&evidence.cause, call.map(|call| call.kind)) {
-        (_, Some(CallKind::Sleep)) => SLEEP,
         (_, Some(CallKind::Lock)) if waits_for_a_thread(evidence) => THREAD,
         (_, Some(CallKind::Lock)) => LOCK,
         (_, Some(CallKind::Read | CallKind::Write | CallKind::Wait)) => IO,
