@@ -46,7 +46,7 @@ pub(crate) fn task(id: u64, name: &str) -> TaskStats {
 pub(crate) fn worker(index: usize) -> WorkerStats {
     WorkerStats {
         index,
-        thread: format!("w{index}").into(),
+        thread: Some(format!("w{index}").into()),
         current: None,
         poll_ns: 0,
         busy_ns: 0,

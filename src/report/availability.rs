@@ -27,8 +27,12 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
     let fields = fields.filter(whole_has);
     let mut reasons: BTreeMap<_, _> =
         fields.filter_map(|field| Some((field.path(), description.reason(field)?))).collect();
-    if target.tasks.iter().any(|task| task.live_wakers.is_none()) {
-        let field = FieldId::LiveWakers;
+    let some_rows_lack = [
+        (FieldId::LiveWakers, target.tasks.iter().any(|task| task.live_wakers.is_none())),
+        (FieldId::WorkerThread, target.workers.iter().any(|worker| worker.thread.is_none())),
+    ];
+    for (field, _) in some_rows_lack.into_iter().filter(|(field, lacks)| *lacks && whole_has(field))
+    {
         reasons.entry(field.path()).or_insert(description.missing_reason(field));
     }
     if !target.connection.is_live() {
@@ -69,4 +73,24 @@ fn is_in_reports(field: FieldId) -> bool {
             | FieldId::Panics
             | FieldId::Distributions
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::testing::{snapshot, task, worker},
+        snapshot::Description,
+    };
+
+    #[test]
+    fn unknown_thread_of_a_worker_has_its_reason() {
+        let mut target = snapshot(1, [task(1, "t")]);
+        let description = Description::new("t").with_missing(FieldId::WorkerThread, "not found");
+        target.description = description.into();
+        target.workers = vec![worker(0), worker(1)];
+        assert_eq!(unavailable(&target).get("workers.thread"), None);
+        target.workers[1].thread = None;
+        assert_eq!(unavailable(&target).get("workers.thread"), Some(&"not found"));
+    }
 }

@@ -243,6 +243,7 @@ fn runtime(app: &App, model: &TargetModel, theme: Theme, width: usize) -> Vec<Sp
     };
     let mut lines: Vec<Spans> = queues.into_iter().zip(rates).zip(of).map(line).collect();
     let fields = [
+        FieldId::WorkerThread,
         FieldId::Parks,
         FieldId::Steals,
         FieldId::Overflows,
@@ -253,7 +254,10 @@ fn runtime(app: &App, model: &TargetModel, theme: Theme, width: usize) -> Vec<Sp
     ];
     let mut reasons: Vec<&str> = Vec::new();
     let of_fields = fields.into_iter().filter_map(|field| description.reason(field));
-    for reason in WorkerRow::busy_unavailable(description).into_iter().chain(of_fields) {
+    let lacks_thread = target.workers.iter().any(|worker| worker.thread.is_none());
+    let no_thread = lacks_thread.then(|| description.missing_reason(FieldId::WorkerThread));
+    let busy = WorkerRow::busy_unavailable(description);
+    for reason in busy.into_iter().chain(of_fields).chain(no_thread) {
         if !reasons.contains(&reason) {
             reasons.push(reason);
         }

@@ -61,6 +61,14 @@ pub enum OpenError {
         /// The system's error.
         source: io::Error,
     },
+    /// The threads of a sampler cannot be started.
+    #[error("cannot start a thread to sample process {pid}: {source}; try a higher `ulimit -u`")]
+    Thread {
+        /// The requested process id.
+        pid: u32,
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
 /// The reason why an inspection has no result.

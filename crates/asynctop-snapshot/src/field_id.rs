@@ -68,6 +68,8 @@ fields! {
 
     /// The workers.
     Workers = "workers",
+    /// The name of a worker's thread.
+    WorkerThread = "workers.thread" [Workers],
     /// The poll that a worker is in.
     CurrentPoll = "workers.current" [Workers],
     /// Time in polls of measured tasks.

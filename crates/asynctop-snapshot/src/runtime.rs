@@ -57,8 +57,8 @@ pub struct RuntimeStats {
 pub struct WorkerStats {
     /// Its index in Tokio.
     pub index: usize,
-    /// The name of its thread.
-    pub thread: Arc<str>,
+    /// The name of its thread; `None` if it is not known which thread that is.
+    pub thread: Option<Arc<str>>,
     /// The poll that is running.
     pub current: Option<CurrentPoll>,
     /// Time inside polls of measured tasks, including the running one.

@@ -23,8 +23,8 @@ static FIELDS: &[WorkerField] = &[
     WorkerField::new("index", "W", "number of the worker in Tokio", Text, |_, r| format!("w{}", r.stats.index).into())
         .shown(1, 4, 4, 4)
         .exact(|_, r| r.stats.index.into()),
-    WorkerField::new("thread", "THREAD", "name of the thread", Text, |_, r| r.stats.thread.as_ref().into())
-        .shown(10, 8, 12, 15)
+    WorkerField::new("thread", "THREAD", "name of the thread", Text, |_, r| r.stats.thread.as_deref().into())
+        .of(FieldId::WorkerThread).shown(10, 8, 12, 15)
         .styled(|_, _| Emphasis::Dim),
     WorkerField::new("busy_bar", "BUSY", "share of the time inside polls or not parked", Graph, |_, r| r.busy.into())
         .shown(5, 10, 10, 10),

@@ -91,7 +91,7 @@ fn sample(quarters: u64, hog: bool) -> Target {
     let polling = if is_blocked { now - hog_since } else { 0 };
     snapshot.workers[0].poll_ns = work * MS / 5 + polling;
     snapshot.workers[0].polls = work * 20;
-    snapshot.workers[0].thread = "asynctop-w0".into();
+    snapshot.workers[0].thread = Some("asynctop-w0".into());
     snapshot.workers[0].current =
         is_blocked.then_some(CurrentPoll { key: 12, since_ns: hog_since, kind: PollKind::Poll });
     snapshot

@@ -151,6 +151,7 @@ fn scramble(target: &mut Target, field: FieldId, salt: u64) {
     }
     for worker in &mut target.workers {
         match field {
+            FieldId::WorkerThread => worker.thread = Some(format!("thread {value}").into()),
             FieldId::CurrentPoll => worker.current = None,
             FieldId::WorkerPollTime => worker.poll_ns = value,
             FieldId::WorkerBusyTime => worker.busy_ns = value,

@@ -78,7 +78,8 @@ pub(super) fn describe(
             FieldId::LiveWakers,
             Accuracy::UpperBound { reason: "abort handles count as wakers".into() },
         )
-        .with_missing(FieldId::LiveWakers, "known only of idle tasks");
+        .with_missing(FieldId::LiveWakers, "known only of idle tasks")
+        .with_missing(FieldId::WorkerThread, "it is not known on which thread this worker runs");
     description.process_id = observed.pid();
     description.period_ns = nanos(sample.survey_interval);
     let all_have_spawn_locations = observed.copies().iter().all(|copy| copy.is_unstable);

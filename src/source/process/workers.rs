@@ -47,7 +47,7 @@ impl Workers {
             let busy = thread.and_then(|thread| thread.busy).map(nanos);
             WorkerStats {
                 index: worker,
-                thread: tally.map(|tally| Arc::clone(&tally.name)).unwrap_or_default(),
+                thread: tally.map(|tally| Arc::clone(&tally.name)),
                 current: thread.and_then(|thread| current(sample, thread)),
                 poll_ns: tally.map_or(0, |tally| tally.poll_ns),
                 busy_ns: busy.unwrap_or(counters.busy_ns),

@@ -4,6 +4,7 @@ mod blocks;
 mod current;
 mod heap_scan;
 mod no_runtimes;
+mod offsets;
 mod open;
 mod queues;
 mod runtime_info;

@@ -114,7 +114,7 @@ impl Sampler {
     /// # Errors
     ///
     /// Those of [`Process::open`]; [`OpenError::Gone`] if the process ends while its tasks are
-    /// listed; [`OpenError::Io`] if no thread can be started.
+    /// listed; [`OpenError::Thread`] if no thread can be started.
     pub fn attach(pid: u32, options: SamplerOptions) -> Result<Sampler, OpenError> {
         let process = Process::open(pid)?;
         let began = Instant::now();
@@ -138,7 +138,7 @@ impl Sampler {
         let samples = SampleLoop::new(Arc::clone(&shared), Arc::clone(&identity), &options, began);
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let started = thread::Builder::new().name(name.into()).spawn(run);
-            started.map_err(|source| OpenError::Io { pid, what: "samples (no thread)", source })
+            started.map_err(|source| OpenError::Thread { pid, source })
         };
         let threads = Vec::new();
         let mut sampler = Sampler { identity, command, copies, began, uptime, shared, threads };

@@ -30,7 +30,7 @@ fn hog_stops_all_work_of_a_current_thread_runtime_until_it_is_off() {
             is_long
         });
         assert_eq!(done(&first), done(&second));
-        assert_eq!(&*second.workers[0].thread, "asynctop-w0");
+        assert_eq!(second.workers[0].thread.as_deref(), Some("asynctop-w0"));
         let hog = &second.lab.as_ref().expect("a lab").hog;
         assert!(hog.on_since_ns.is_some() && hog.hold_ns.is_none());
         let is_delayed = |task: &TaskStats| {

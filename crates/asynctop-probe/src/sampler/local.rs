@@ -19,6 +19,9 @@ use crate::{Registry, State, TaskView};
 /// The reason why the wakers of a task are not counted.
 const SEVERAL_WAKERS: &str = "the task is polled with alternating wakers";
 
+/// The reason why the thread of a worker is not known.
+const NO_POLL_YET: &str = "this worker has not polled a measured task yet";
+
 /// The reason why there are no resources.
 const NO_RESOURCES: &str =
     "resources and async operations require console-subscriber in the program (asynctop attach)";
@@ -205,7 +208,8 @@ fn describe(name: Arc<str>, watchdog: &WatchReader) -> Description {
     let description = runtime::describe(description)
         .with(FieldId::Lab, Accuracy::unavailable(NO_LAB))
         .with(FieldId::Resources, Accuracy::unavailable(NO_RESOURCES))
-        .with_missing(FieldId::LiveWakers, SEVERAL_WAKERS);
+        .with_missing(FieldId::LiveWakers, SEVERAL_WAKERS)
+        .with_missing(FieldId::WorkerThread, NO_POLL_YET);
     watchdog.describe(description)
 }
 

@@ -165,14 +165,14 @@ impl Workers {
         runtime: &SampledRuntime,
         id: Option<ThreadId>,
         thread: Option<&ThreadReading>,
-    ) -> Arc<str> {
+    ) -> Option<Arc<str>> {
         let name = thread.map(|thread| thread.name.as_str().into());
         let name = name.or_else(|| id.and_then(|id| runtime.worker_threads.name(id)));
-        match (name, &mut self.names[index]) {
-            (Some(name), old) if old.as_ref() != Some(&name) => Arc::clone(old.insert(name)),
-            (_, Some(old)) => Arc::clone(old),
-            (_, None) => Arc::from(""),
+        let known = &mut self.names[index];
+        if name.is_some() && name != *known {
+            *known = name;
         }
+        known.clone()
     }
 }
 
