@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    snapshot::{LongPoll, PollImpact, PollKind, Target, TargetId, TaskMeta},
+    snapshot::{ImpactAccuracy, LongPoll, PollImpact, PollKind, Target, TargetId, TaskMeta},
     text::{duration, plural, task_seconds},
 };
 
@@ -111,8 +111,8 @@ impl Offender {
         };
         let function = function.as_ref().map(|function| format!(" in {function}"));
         let impact = impact.map(|impact| {
-            let at_most = if impact.exact { "" } else { "at most " };
-            format!("{at_most}{} task-seconds, ", task_seconds(impact.total_ns))
+            let qualifier = impact.accuracy.qualifier();
+            format!("{qualifier}{} task-seconds, ", task_seconds(impact.total_ns))
         });
         format!(
             "{}{polls_of_kind} of {name}{}, {} in total",
@@ -130,8 +130,8 @@ pub struct TotalImpact {
     pub total_ns: u64,
     /// The largest number of tasks that one of the polls delayed.
     pub tasks: usize,
-    /// Whether all of the delay was caused by these polls; otherwise it is an upper bound.
-    pub exact: bool,
+    /// The least accurate one.
+    pub accuracy: ImpactAccuracy,
 }
 
 /// The long polls of the last minute.
@@ -274,11 +274,11 @@ fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Off
 }
 
 fn add(sum: Option<TotalImpact>, impact: &PollImpact) -> TotalImpact {
-    let sum = sum.unwrap_or(TotalImpact { exact: true, ..TotalImpact::default() });
+    let sum = sum.unwrap_or_default();
     TotalImpact {
         total_ns: sum.total_ns.saturating_add(impact.total_ns),
         tasks: sum.tasks.max(impact.tasks),
-        exact: sum.exact && impact.exact,
+        accuracy: sum.accuracy.max(impact.accuracy),
     }
 }
 
@@ -309,7 +309,9 @@ mod tests {
     }
 
     fn with_impact(mut poll: LongPoll, tasks: usize, total_ns: u64, exact: bool) -> LongPoll {
-        poll.impact = Some(PollImpact { exact, tasks, total_ns, most_delayed: Vec::new() }.into());
+        let accuracy = if exact { ImpactAccuracy::Exact } else { ImpactAccuracy::UpperBound };
+        let most_delayed = Vec::new();
+        poll.impact = Some(PollImpact { accuracy, tasks, total_ns, most_delayed }.into());
         poll
     }
 
@@ -344,7 +346,8 @@ mod tests {
         advance(&mut table, 3 * S, polls);
         let [first, second] = table.offenders() else { panic!("{:?}", table.offenders()) };
         assert_eq!((&*first.name, first.polls, first.blocked_ns), ("hog", 2, 100 * MS));
-        let impact = TotalImpact { total_ns: 1100 * MS, tasks: 16, exact: true };
+        let impact =
+            TotalImpact { total_ns: 1100 * MS, tasks: 16, accuracy: ImpactAccuracy::Exact };
         assert_eq!(
             (first.impact, first.blocked_at.as_deref()),
             (Some(impact), Some("src/spin.rs:7"))
@@ -413,7 +416,10 @@ mod tests {
         let polls = [(S, true), (2 * S, false)]
             .map(|(began, exact)| with_impact(long_poll(1, began, S, "spin"), 1, S, exact));
         advance(&mut table, 3 * S, polls);
-        assert_eq!(table.offenders()[0].impact.map(|impact| impact.exact), Some(false));
+        assert_eq!(
+            table.offenders()[0].impact.map(|impact| impact.accuracy),
+            Some(ImpactAccuracy::UpperBound)
+        );
     }
 
     #[test]

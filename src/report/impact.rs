@@ -33,9 +33,7 @@ fn row(offender: &Offender) -> Vec<String> {
         || (UNAVAILABLE.to_owned(), UNAVAILABLE.to_owned()),
         |impact| (task_seconds(impact.total_ns), count(impact.tasks as u64)),
     );
-    // With several workers, part of the delay may have another cause.
-    let accuracy =
-        offender.impact.map_or("", |impact| if impact.exact { "exact" } else { "upper bound" });
+    let accuracy = offender.impact.map_or("", |impact| impact.accuracy.as_str());
     let function = offender.function.as_deref().unwrap_or(UNAVAILABLE);
     let location = offender.blocked_at.as_deref().unwrap_or_default();
     vec![

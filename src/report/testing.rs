@@ -90,7 +90,7 @@ fn at(now: u64) -> Target {
 
 /// The current poll of the hog.
 fn long_poll(now: u64, on: u64) -> LongPoll {
-    let mut impact = PollImpact { exact: true, ..PollImpact::default() };
+    let mut impact = PollImpact::default();
     impact.add(1, || "heartbeat-1".into(), on);
     impact.add(2, || "tcp-1".into(), on);
     let entry = ProfileEntry {

@@ -160,6 +160,40 @@ fn consecutive_polls_of_one_task_are_not_one_long_poll() {
     }
 }
 
+/// All workers are blocked from the beginning, so nothing but the long polls delays the scheduled tasks.
+#[test]
+fn long_polls_of_all_workers_delay_the_scheduled_tasks() {
+    let fixture = Build::Release.start("queues", &["current-thread"]);
+    let sampler = attach(&fixture);
+    let blocker = id(&fixture, "blocker");
+    let has_delays =
+        |poll: &&LongPoll| poll.delays.as_ref().is_some_and(|delays| delays.total >= 6 * 200 * MS);
+    let sample = wait(&sampler, |sample| sample.long_polls.iter().any(|it| has_delays(&it)));
+    let [poll] = long_polls_of(&sample, blocker)[..] else { panic!("{:#?}", sample.long_polls) };
+    let delays = poll.delays.as_ref().expect("checked");
+    let mut delayed: Vec<u64> = delays.longest.iter().map(|it| it.task.id).collect();
+    delayed.sort_unstable();
+    let names = ["first", "second", "third", "lifo", "injected", "last"];
+    let mut spawned = names.map(|name| fixture.truth.fact(name));
+    spawned.sort_unstable();
+    assert_eq!((delays.tasks, &delayed[..]), (6, &spawned[..]), "{poll:#?}");
+    assert!(delays.longest.iter().all(|it| it.delay <= poll.at_least), "{poll:#?}");
+}
+
+#[test]
+fn delays_are_not_known_while_another_worker_can_poll() {
+    let mut fixture = Build::Release.start("shares", &[]);
+    let sampler = attach(&fixture);
+    let holder = id(&fixture, "holder");
+    wait(&sampler, |sample| sample.samples > 0);
+    fixture.ask("hold");
+    let is_long = |poll: &&LongPoll| poll.is_certain() && poll.at_least >= 500 * MS;
+    let sample =
+        wait(&sampler, |sample| long_polls_of(sample, holder).first().is_some_and(is_long));
+    let [poll] = long_polls_of(&sample, holder)[..] else { panic!("{:#?}", sample.long_polls) };
+    assert!(poll.delays.is_none(), "{poll:#?}");
+}
+
 #[test]
 fn sweeps_read_the_states_of_all_tasks() {
     let fixture = Build::Release.start("sleepers", &["3000"]);

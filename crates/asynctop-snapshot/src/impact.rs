@@ -8,10 +8,8 @@ use crate::text::{plural, task_seconds};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollImpact {
-    /// Whether this poll caused all of the delay: no other thread polled during it, and it had a CPU
-    /// for 99 % of its time. Otherwise the impact is an upper bound, from the tasks that were
-    /// scheduled during the poll, with time without a CPU deducted in proportion.
-    pub exact: bool,
+    /// How accurate the delays are.
+    pub accuracy: ImpactAccuracy,
     /// The number of tasks that were delayed by at least [`PollImpact::MIN_DELAY_NS`] more than
     /// usual.
     pub tasks: usize,
@@ -19,6 +17,41 @@ pub struct PollImpact {
     pub total_ns: u64,
     /// The tasks with the longest delays, longest first; at most 16.
     pub most_delayed: Vec<DelayedTask>,
+}
+
+/// How accurate an impact is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ImpactAccuracy {
+    /// The poll caused all of the delay: no other thread polled during it, and it had a CPU for 99 %
+    /// of its time.
+    #[default]
+    Exact,
+    /// From the tasks that were scheduled during the poll, while other workers polled; time without a
+    /// CPU is deducted in proportion.
+    UpperBound,
+    /// From samples of the tasks' states while all workers were in long polls.
+    LowerBound,
+}
+
+impl ImpactAccuracy {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ImpactAccuracy::Exact => "exact",
+            ImpactAccuracy::UpperBound => "upper bound",
+            ImpactAccuracy::LowerBound => "lower bound",
+        }
+    }
+
+    /// The words before a number, with a space.
+    pub fn qualifier(self) -> &'static str {
+        match self {
+            ImpactAccuracy::Exact => "",
+            ImpactAccuracy::UpperBound => "at most ",
+            ImpactAccuracy::LowerBound => "at least ",
+        }
+    }
 }
 
 /// A task that was delayed by the poll of another one.
@@ -52,12 +85,11 @@ impl PollImpact {
         }
     }
 
-    /// `delayed 16 tasks by 3.20 task-seconds`, with `at most` where the delays may have other
-    /// causes. `None` if no task was delayed.
+    /// `delayed 16 tasks by 3.20 task-seconds`, with `at most` or `at least` unless that is exact. `None` if no task was delayed.
     pub fn sentence(&self) -> Option<String> {
-        let at_most = if self.exact { "" } else { "at most " };
+        let qualifier = self.accuracy.qualifier();
         let (tasks, seconds) = (plural(self.tasks as u64, "task"), task_seconds(self.total_ns));
-        (self.tasks > 0).then(|| format!("delayed {tasks} by {at_most}{seconds} task-seconds"))
+        (self.tasks > 0).then(|| format!("delayed {tasks} by {qualifier}{seconds} task-seconds"))
     }
 }
 
@@ -69,7 +101,7 @@ mod tests {
 
     #[test]
     fn impact_counts_all_tasks_and_lists_the_most_delayed() {
-        let mut impact = PollImpact { exact: true, ..PollImpact::default() };
+        let mut impact = PollImpact::default();
         for task in 0..100 {
             impact.add(task, || "t".into(), (task * 37 % 100) * MS);
         }
@@ -77,7 +109,7 @@ mod tests {
         let listed: Vec<_> = impact.most_delayed.iter().map(|task| task.delay_ns / MS).collect();
         assert_eq!(listed, (84..100).rev().collect::<Vec<_>>());
         assert_eq!(impact.sentence().as_deref(), Some("delayed 99 tasks by 4.95 task-seconds"));
-        impact.exact = false;
+        impact.accuracy = ImpactAccuracy::UpperBound;
         assert_eq!(
             impact.sentence().as_deref(),
             Some("delayed 99 tasks by at most 4.95 task-seconds")

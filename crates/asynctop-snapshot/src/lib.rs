@@ -49,7 +49,7 @@ pub use description::{Accuracy, Description};
 pub use field_id::FieldId;
 pub use group::group_name;
 pub use histogram::{BUCKETS, Histogram, bucket_of};
-pub use impact::{DelayedTask, PollImpact};
+pub use impact::{DelayedTask, ImpactAccuracy, PollImpact};
 pub use key::{GroupKey, ResourceKey, TargetId, TaskKey};
 pub use lab::{HogChoice, HogStats, LabStats, MetricValue, WorkloadMetric, WorkloadStats};
 pub use lesson::Lesson;

@@ -3,6 +3,7 @@
 use crate::{
     model::{Finding, Offender, RuleId},
     report::row::{Row, list, row},
+    snapshot::ImpactAccuracy,
 };
 
 pub(in crate::report) fn finding(finding: &Finding) -> Row<'_> {
@@ -51,6 +52,7 @@ pub(super) fn impact(offender: &Offender) -> Row<'_> {
         blocked_ns: offender.blocked_ns,
         delay_ns: offender.impact.map(|impact| impact.total_ns),
         delayed_tasks: offender.impact.map(|impact| impact.tasks),
-        exact: offender.impact.map(|impact| impact.exact),
+        exact: offender.impact.map(|impact| impact.accuracy == ImpactAccuracy::Exact),
+        accuracy: offender.impact.map(|impact| impact.accuracy.as_str()),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         preview,
         table::{self, Place, Spec},
     },
+    snapshot::ImpactAccuracy,
     text::{UNAVAILABLE, compact_count, duration, file_and_folder, task_seconds},
 };
 
@@ -132,9 +133,12 @@ fn cell(
     let unavailable = || (UNAVAILABLE.to_owned(), theme.dim());
     let (text, style) = match (place.column, impact) {
         (Column::Cost, Some(impact)) => {
-            // While other workers polled, not every delay was caused by this task.
-            let at_most = if impact.exact { "" } else { theme.glyph("≤ ", "<= ") };
-            (format!("{at_most}{}", task_seconds(impact.total_ns)), theme.warning())
+            let bound = match impact.accuracy {
+                ImpactAccuracy::Exact => "",
+                ImpactAccuracy::UpperBound => theme.glyph("≤ ", "<= "),
+                ImpactAccuracy::LowerBound => theme.glyph("≥ ", ">= "),
+            };
+            (format!("{bound}{}", task_seconds(impact.total_ns)), theme.warning())
         }
         (Column::Bar, Some(impact)) => {
             let share = impact.total_ns as f64 / largest_ns.max(1) as f64;

@@ -79,10 +79,10 @@ fn impact(impact: Option<&PollImpact>) -> String {
         None => "impact –  ".to_owned(),
         Some(impact) if impact.tasks == 0 => "no task delayed  ".to_owned(),
         Some(impact) => {
-            let at_most = if impact.exact { "" } else { "at most " };
+            let qualifier = impact.accuracy.qualifier();
             let (tasks, seconds) =
                 (plural(impact.tasks as u64, "task"), task_seconds(impact.total_ns));
-            format!("{tasks}, {at_most}{seconds} task-s  ")
+            format!("{tasks}, {qualifier}{seconds} task-s  ")
         }
     }
 }

@@ -196,7 +196,12 @@ fn impact_of_a_long_poll_in_task_details() {
     let worst = delayed.into_iter().zip([98_000_000, 60_500_000]);
     let worst =
         worst.map(|((task, name), nanos)| DelayedTask { task, name, delay_ns: nanos }).collect();
-    let impact = PollImpact { exact: true, tasks: 2, total_ns: 158_500_000, most_delayed: worst };
+    let impact = PollImpact {
+        tasks: 2,
+        total_ns: 158_500_000,
+        most_delayed: worst,
+        ..PollImpact::default()
+    };
     snapshot.long_polls = vec![std::sync::Arc::new(LongPoll {
         captures: 3,
         impact: Some(impact.into()),

@@ -103,13 +103,14 @@ fn polls(description: Description, sample: &Sample, options: ReadOptions) -> Des
         )),
         _ => Accuracy::Sampled,
     };
-    let long_polls = match options.no_stop {
-        true => "from the first sample in a poll to the last; nothing is stopped (--no-stop)",
-        false => {
-            "from the first sample in a poll to the last; a thread that computes is stopped once, \
-             for some 10 µs, to read its stack"
-        }
+    let stacks = match options.no_stop {
+        true => "nothing is stopped (--no-stop)",
+        false => "a thread that computes is stopped once, for some 10 µs, to read its stack",
     };
+    let long_polls = format!(
+        "from the first sample in a poll to the last; a task is delayed if it was scheduled in two \
+         or more samples of all tasks, while all workers were in long polls; {stacks}"
+    );
     let mut description = description;
     for field in [FieldId::Busy, FieldId::Scheduled, FieldId::Idle, FieldId::WorkerPollTime] {
         description = description.with(field, shares.clone());

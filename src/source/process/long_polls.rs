@@ -9,10 +9,11 @@ use std::{
 use asynctop_inspect::sampler::{self, PollTimes, Sample};
 use asynctop_stack::frames_of;
 
+use super::key::key;
 use crate::{
     snapshot::{
-        CallKind, Cause, Frame, FrameKind, LongPoll, ProfileEntry, Stack, SystemCall, Target,
-        TimeWithoutCpu,
+        CallKind, Cause, DelayedTask, Frame, FrameKind, ImpactAccuracy, LongPoll, PollImpact,
+        ProfileEntry, Stack, SystemCall, Target, TimeWithoutCpu,
     },
     source::nanos,
     text::sanitize,
@@ -53,10 +54,11 @@ pub(super) struct SampledPoll<'a> {
 }
 
 impl LongPolls {
-    /// The long polls of a sample, in its order.
+    /// The long polls of a sample, in its order. `name` returns the name of a task.
     pub(super) fn convert<'a>(
         &mut self,
         polls: impl Iterator<Item = SampledPoll<'a>>,
+        name: impl Fn(u64) -> Arc<str>,
     ) -> Vec<Arc<LongPoll>> {
         let mut numbers = HashSet::new();
         let mut converted = Vec::new();
@@ -68,7 +70,7 @@ impl LongPolls {
                 Some(known) => Arc::clone(known),
                 None => {
                     self.revision += 1;
-                    let poll = LongPoll { revision: self.revision, ..convert(&sampled) };
+                    let poll = LongPoll { revision: self.revision, ..convert(&sampled, &name) };
                     let poll = Arc::new(poll);
                     self.known.insert(number, Arc::clone(&poll));
                     poll
@@ -99,13 +101,15 @@ fn is_same(known: &LongPoll, poll: &sampler::LongPoll) -> bool {
     known.length_ns == nanos(poll.at_least)
         && known.is_ended != poll.is_running
         && known.stack.is_some() != poll.stack.is_empty()
+        && known.impact.as_ref().map(|impact| impact.total_ns)
+            == poll.delays.as_ref().map(|delays| caused(poll, delays.total))
         && known.no_stack.as_deref() == poll.no_stack.as_deref().map(sanitize).as_deref()
 }
 
-fn convert(sampled: &SampledPoll<'_>) -> LongPoll {
+fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPoll {
     let SampledPoll { poll, task, worker } = *sampled;
     let length_ns = nanos(poll.at_least);
-    let run_delay_ns = nanos(without_cpu(poll)).min(length_ns);
+    let run_delay_ns = run_delay_ns(poll);
     let stack = stack(poll);
     let profile =
         stack.as_ref().map(|stack| ProfileEntry::from_stacks(&[(Arc::clone(stack), 1)], 1));
@@ -120,6 +124,7 @@ fn convert(sampled: &SampledPoll<'_>) -> LongPoll {
         profile: profile.unwrap_or_default(),
         no_stack: poll.no_stack.as_ref().map(|reason| sanitize(reason).into()),
         stack,
+        impact: impact(poll, name).map(Arc::new),
         ..LongPoll::computing(task, nanos(poll.began), length_ns)
     }
 }
@@ -138,6 +143,32 @@ fn without_cpu(poll: &sampler::LongPoll) -> Duration {
         true => times.run_delay,
         false => covered.saturating_sub(times.cpu),
     }
+}
+
+fn run_delay_ns(poll: &sampler::LongPoll) -> u64 {
+    nanos(without_cpu(poll).min(poll.at_least))
+}
+
+/// The part of a scheduling delay that the poll has caused, in nanoseconds: its time without a CPU is
+/// assumed to have the same share of the delay as of the poll.
+fn caused(poll: &sampler::LongPoll, delay: Duration) -> u64 {
+    let length_ns = nanos(poll.at_least);
+    let net_ns = length_ns - run_delay_ns(poll);
+    (nanos(delay) as f64 * net_ns as f64 / length_ns.max(1) as f64) as u64
+}
+
+fn impact(poll: &sampler::LongPoll, name: impl Fn(u64) -> Arc<str>) -> Option<PollImpact> {
+    let delays = poll.delays.as_ref()?;
+    let delayed = |it: &sampler::DelayedTask| {
+        let task = key(it.copy, it.task.id);
+        DelayedTask { task, name: name(task), delay_ns: caused(poll, it.delay) }
+    };
+    Some(PollImpact {
+        accuracy: ImpactAccuracy::LowerBound,
+        tasks: delays.tasks,
+        total_ns: caused(poll, delays.total),
+        most_delayed: delays.longest.iter().map(delayed).collect(),
+    })
 }
 
 fn cause(poll: &sampler::LongPoll) -> Cause {

@@ -237,7 +237,8 @@ impl RuntimeSource {
             let worker = thread.filter(|thread| thread.runtime == Some(index));
             is_own.then(|| SampledPoll { poll, task, worker: worker.and_then(|it| it.worker) })
         });
-        self.long_polls.convert(own)
+        let name = |task| tallies.get(&task).map(|it| Arc::clone(&it.meta.name));
+        self.long_polls.convert(own, |task| name(task).unwrap_or_else(|| "?".into()))
     }
 
     fn runtime(&self, runtime: &RuntimeInfo, tasks: usize) -> RuntimeStats {

@@ -2,6 +2,7 @@
 //! Uses all modules except `ps` and `report`.
 
 mod busy_time;
+mod delays;
 mod hits;
 mod plan;
 mod polls;
@@ -26,6 +27,7 @@ use std::{
 use crate::{
     Check, InspectError, OpenError, Options, Process, TokioCopy, process::identity::Identity,
 };
+use delays::DelayTracker;
 use hits::Hits;
 use plan::Plan;
 use sample_loop::SampleLoop;
@@ -33,8 +35,8 @@ use survey_loop::{Survey, SurveyLoop};
 
 pub use share::{Observations, Share};
 pub use types::{
-    Continuity, Lateness, LongPoll, PollTimes, Sample, SampledTask, SampledThread, SamplerOptions,
-    ThreadTimes,
+    Continuity, DelayedTask, Delays, Lateness, LongPoll, PollTimes, Sample, SampledTask,
+    SampledThread, SamplerOptions, ThreadTimes,
 };
 
 /// Samples a process in the background, until it is dropped.
@@ -76,6 +78,8 @@ struct Shared {
     plan: Mutex<Arc<Plan>>,
     /// Numbers of long polls whose stacks are requested, with their threads.
     stacks: Mutex<Vec<(u64, u32)>>,
+    /// Whether a sweep is requested, beside the regular ones.
+    sweep_requested: AtomicBool,
     wake: Condvar,
     ended: Mutex<Option<InspectError>>,
     stop: AtomicBool,
@@ -85,6 +89,14 @@ impl Shared {
     fn request_stack(&self, number: u64, tid: u32) {
         lock(&self.stacks).push((number, tid));
         self.wake.notify_one();
+    }
+
+    fn request_sweep(&self) {
+        if !self.sweep_requested.swap(true, Ordering::Relaxed) {
+            // The survey loop reads the flag while it holds the lock.
+            drop(lock(&self.stacks));
+            self.wake.notify_one();
+        }
     }
 }
 
@@ -129,6 +141,7 @@ impl Sampler {
             cpu_budget: options.cpu_budget,
             stop_running: options.stop_running,
             began,
+            delays: DelayTracker::default(),
             previous_plan: Arc::default(),
             buffer: Vec::new(),
             busy_time_checks: HashMap::new(),

@@ -43,11 +43,13 @@ pub(super) struct Poll {
     /// The first of the latest consecutive samples between which the thread has not run.
     without_cpu_since: Duration,
     /// Length of the longest part of the poll in which the thread has not run.
-    pub without_cpu: Duration,
+    without_cpu: Duration,
     /// The first of the latest consecutive samples within one tick of the worker.
     tick_since: Duration,
     /// Number of its record, if it is a long poll.
     pub record: Option<u64>,
+    /// Whether a sweep was requested, because the poll may become long.
+    pub has_requested_sweep: bool,
 }
 
 impl Poll {
@@ -71,9 +73,10 @@ impl Poll {
         Some(PollTimes { covered: to - from, times })
     }
 
-    /// Length of the latest part that is within one tick of the worker, and so one poll.
-    pub(super) fn within_tick(&self) -> Duration {
-        self.latest - self.tick_since
+    /// Length of a part that is certainly a single poll: the thread has not run, or its worker was in
+    /// one tick.
+    pub(super) fn proven(&self) -> Duration {
+        self.without_cpu.max(self.latest - self.tick_since)
     }
 
     /// Whether the worker's busy time was known, so that most other polls would have been noticed.
@@ -136,6 +139,7 @@ impl Polls {
                 without_cpu: Duration::ZERO,
                 tick_since: now,
                 record: None,
+                has_requested_sweep: false,
             };
             self.by_thread.insert(tid, poll);
         }

@@ -271,11 +271,16 @@ impl SampleLoop {
     fn record_long_poll(&mut self, hits: &mut Hits, tid: u32) {
         let Some(poll) = self.polls.get_mut(tid) else { return };
         let at_least = poll.at_least();
+        // Two sweeps in a long poll show which tasks it delays: one before it is long, one after.
+        let may_be_long = poll.proven() >= self.long_poll / 2;
+        if may_be_long && !std::mem::replace(&mut poll.has_requested_sweep, true) {
+            self.shared.request_sweep();
+        }
         if at_least < self.long_poll {
             return;
         }
         let continuity = match () {
-            () if poll.without_cpu.max(poll.within_tick()) >= self.long_poll => Continuity::Proven,
+            () if poll.proven() >= self.long_poll => Continuity::Proven,
             () if poll.is_counted() => Continuity::Counted,
             () => Continuity::Assumed,
         };
@@ -303,9 +308,11 @@ impl SampleLoop {
             stack: Vec::new(),
             no_stack: Some("it has not been read yet".into()),
             stopped: None,
+            delays: None,
             updated: poll.latest,
             threshold: self.long_poll,
         });
         self.shared.request_stack(self.long_polls, tid);
+        self.shared.request_sweep();
     }
 }

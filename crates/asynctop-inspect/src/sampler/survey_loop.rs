@@ -16,7 +16,9 @@ use crate::{
     sampler::{
         Shared,
         busy_time::{BusyTimeCheck, SampledPolls},
-        cpu_time, lock,
+        cpu_time,
+        delays::{DelayTracker, SweepTimes},
+        lock,
         plan::Plan,
         polls::TaskKey,
         sweep::{Entry, States, sweep},
@@ -57,6 +59,7 @@ pub(super) struct SurveyLoop {
     pub cpu_budget: f64,
     pub stop_running: bool,
     pub began: Instant,
+    pub delays: DelayTracker,
     /// The previous plan, kept until the next survey so that the sample loop never has to free it.
     pub previous_plan: Arc<Plan>,
     /// The buffer of the sweeps.
@@ -69,6 +72,8 @@ pub(super) struct SurveyLoop {
 struct Due {
     survey: Duration,
     sweep: Duration,
+    /// When the CPU budget allows a requested sweep.
+    requested: Duration,
 }
 
 impl SurveyLoop {
@@ -76,7 +81,7 @@ impl SurveyLoop {
     pub(super) fn run(mut self) {
         let mut random = Rng::with_seed(1 + u64::from(self.process.pid()));
         let now = self.began.elapsed();
-        let mut due = Due { survey: now + MIN_SURVEY_INTERVAL, sweep: now };
+        let mut due = Due { survey: now + MIN_SURVEY_INTERVAL, sweep: now, requested: now };
         let mut pending: Vec<(u64, u32)> = Vec::new();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let cpu = cpu_time();
@@ -92,18 +97,25 @@ impl SurveyLoop {
             if !pending.is_empty() {
                 next = next.min(now + STACK_INTERVAL);
             }
-            self.wait(next.saturating_sub(self.began.elapsed()));
+            self.wait(next, due.requested);
         }
     }
 
     /// Runs a sweep and a survey if they are due.
     fn work(&mut self, now: Duration, due: &mut Due, random: &mut Rng) -> Result<(), InspectError> {
-        if now >= due.sweep {
-            let cost = self.sweep()?;
-            let interval = cost.div_f64(self.budget(1.0 - SURVEY_PART)).max(MIN_SWEEP_INTERVAL);
-            lock(&self.shared.survey).sweep_interval = interval;
-            // At a random moment, half an interval to one and a half after this one.
-            due.sweep = now + interval.mul_f64(0.5 + random.f64());
+        let is_regular = now >= due.sweep;
+        let is_requested = self.shared.sweep_requested.load(Ordering::Relaxed);
+        if is_regular || is_requested && now >= due.requested {
+            self.shared.sweep_requested.store(false, Ordering::Relaxed);
+            let cost = self.sweep(is_regular)?;
+            let pause = cost.div_f64(self.budget(1.0 - SURVEY_PART));
+            due.requested = now + pause;
+            if is_regular {
+                let interval = pause.max(MIN_SWEEP_INTERVAL);
+                lock(&self.shared.survey).sweep_interval = interval;
+                // At a random moment, half an interval to one and a half after this one.
+                due.sweep = now + interval.mul_f64(0.5 + random.f64());
+            }
         }
         if now >= due.survey {
             let before = cpu_time();
@@ -124,9 +136,13 @@ impl SurveyLoop {
         (remaining * part).clamp(1e-3, 1.0)
     }
 
-    /// Waits until a stack is requested or the sampler is dropped, at most for `timeout`.
-    fn wait(&self, timeout: Duration) {
+    /// Waits until `next`, a stack is requested or the sampler is dropped; if a sweep is requested, no
+    /// longer than until `sweep`.
+    fn wait(&self, next: Duration, sweep: Duration) {
         let stacks = lock(&self.shared.stacks);
+        let is_requested = self.shared.sweep_requested.load(Ordering::Relaxed);
+        let until = if is_requested { next.min(sweep) } else { next };
+        let timeout = until.saturating_sub(self.began.elapsed());
         if stacks.is_empty() && !self.shared.stop.load(Ordering::Relaxed) && !timeout.is_zero() {
             let result = self.shared.wake.wait_timeout(stacks, timeout);
             drop(result.unwrap_or_else(PoisonError::into_inner));
@@ -245,13 +261,19 @@ impl SurveyLoop {
         Entry { key, task: Arc::new(task), first_seen, listed_at, states: States::default() }
     }
 
-    /// Reads the states of all tasks. Returns the CPU time that it took.
-    fn sweep(&mut self) -> Result<Duration, InspectError> {
+    /// Reads the states of all tasks. Returns the CPU time that it took. Only those of a regular sweep
+    /// are counted: a requested one is not at a random moment.
+    fn sweep(&mut self, is_regular: bool) -> Result<Duration, InspectError> {
         let before = cpu_time();
         let mut survey = lock(&self.shared.survey);
-        sweep(&self.process.identity, &mut survey.entries, &mut self.buffer)?;
-        survey.sweeps += 1;
+        self.delays.update(&survey, &self.shared.hits);
+        let (origin, identity) = (self.began, &self.process.identity);
+        let began = origin.elapsed();
+        let now = || origin.elapsed();
+        sweep(identity, &mut survey.entries, &mut self.buffer, is_regular, now)?;
+        survey.sweeps += u64::from(is_regular);
         survey.swept = self.began.elapsed();
+        self.delays.add_sweep(SweepTimes { began, ended: survey.swept });
         Ok(cpu_time().saturating_sub(before))
     }
 

@@ -35,10 +35,24 @@ pub(super) struct States {
     pub scheduled: Observations,
     pub idle: Observations,
     pub latest: Option<StateKind>,
+    /// When the latest state was read, and the first of the latest consecutive sweeps that read it.
+    pub read: Duration,
+    pub since: Duration,
+    /// The latest state that was counted.
+    counted: Option<StateKind>,
 }
 
 impl States {
-    fn add(&mut self, state: StateKind) {
+    fn set(&mut self, state: StateKind, read: Duration) {
+        if self.latest != Some(state) {
+            (self.latest, self.since) = (Some(state), read);
+        }
+        self.read = read;
+    }
+
+    /// Counts the latest state.
+    fn count(&mut self) {
+        let Some(state) = self.latest else { return };
         let observations = [
             (StateKind::Running, &mut self.running),
             (StateKind::Scheduled, &mut self.scheduled),
@@ -48,9 +62,9 @@ impl States {
             let is_hit = kind == state;
             observations.samples += 1;
             observations.hits += u64::from(is_hit);
-            observations.runs += u64::from(is_hit && self.latest != Some(kind));
+            observations.runs += u64::from(is_hit && self.counted != Some(kind));
         }
-        self.latest = Some(state);
+        self.counted = self.latest;
     }
 }
 
@@ -61,11 +75,14 @@ fn is_near(span: &Span, address: u64) -> bool {
         && address.saturating_add(HEAD_LENGTH) - span.address <= MAX_SPAN
 }
 
-/// Observes the state of each task that still exists. `entries` are sorted by address.
+/// Reads the state of each task that still exists, and counts it if `is_counted`. `entries` are sorted
+/// by address; `now` returns the time.
 pub(super) fn sweep(
     identity: &Identity,
     entries: &mut [Entry],
     buffer: &mut Vec<u8>,
+    is_counted: bool,
+    now: impl Fn() -> Duration,
 ) -> Result<(), InspectError> {
     let mut entries = entries.iter_mut().peekable();
     while entries.peek().is_some() {
@@ -93,12 +110,16 @@ pub(super) fn sweep(
         }
         let complete = identity.gather(&spans, &mut buffer[..length]);
         identity.verify_quickly()?;
+        let read = now();
         for (entry, (span, offset)) in batch {
             let word = |field| word_in(buffer, offset + field);
             let is_same = complete[span] && word(VTABLE_AT) == Some(entry.task.vtable);
             let state = word(0).map(State).filter(|state| is_same && state.is_plausible());
             if let Some(state) = state {
-                entry.states.add(state.kind());
+                entry.states.set(state.kind(), read);
+                if is_counted {
+                    entry.states.count();
+                }
             }
         }
     }

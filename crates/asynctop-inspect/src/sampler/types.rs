@@ -225,10 +225,39 @@ pub struct LongPoll {
     pub no_stack: Option<String>,
     /// The stop of the thread to read its stack; `None` if it was not stopped.
     pub stopped: Option<Stopped>,
+    /// The delays that it has caused to other tasks; `None` where they are not known: there were
+    /// not two sweeps while it and long polls of all other workers of its runtime lasted.
+    pub delays: Option<Delays>,
     /// The latest sample in it, or the first one after it.
     pub(super) updated: Duration,
     /// The sampler's threshold.
     pub(super) threshold: Duration,
+}
+
+/// Scheduling delays that a long poll has caused to the tasks of its runtime. A task counts from the
+/// first to the last of the sweeps that found it scheduled while all workers were in long polls, so
+/// all values are lower bounds. A delay counts for the poll of each worker.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Delays {
+    /// The number of delayed tasks.
+    pub tasks: usize,
+    /// The sum of their delays.
+    pub total: Duration,
+    /// The tasks with the longest delays, longest first; at most 16.
+    pub longest: Vec<DelayedTask>,
+}
+
+/// A task that a long poll has delayed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DelayedTask {
+    /// The task.
+    pub task: Arc<TaskInfo>,
+    /// The copy of Tokio that it belongs to.
+    pub copy: usize,
+    /// Lower bound of its scheduling delay.
+    pub delay: Duration,
 }
 
 impl LongPoll {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
-    PollImpact, TimeWithoutCpu,
+    ImpactAccuracy, PollImpact, TimeWithoutCpu,
     task_delays::{PollInterval, TaskDelays},
 };
 use crate::accounting::{Registry, State, TaskView};
@@ -140,7 +140,10 @@ impl ImpactTracker {
         // The same number means that no other thread was in a poll or began one.
         let other_polls = self.other_polls(slot);
         let is_alone = baseline.other_polls.is_some() && baseline.other_polls == other_polls;
-        impact.exact = is_alone && attribution.is_exact();
+        impact.accuracy = match is_alone && attribution.is_exact() {
+            true => ImpactAccuracy::Exact,
+            false => ImpactAccuracy::UpperBound,
+        };
         self.pause_after_scan(now);
         delays.sort_unstable_by_key(|delays| delays.task);
         (impact, DelayBaseline { delays, runtime: baseline.runtime, other_polls })

@@ -62,8 +62,9 @@ mod platform;
 mod platform;
 
 pub use asynctop_snapshot::{
-    AwaitPoint, AwaitState, CallKind, Cause, DelayedTask, Frame, FrameKind, LongPoll, MachineTimes,
-    PollImpact, ProfileEntry, Stack, StackSample, Stop, SystemCall, ThreadTimes, TimeWithoutCpu,
+    AwaitPoint, AwaitState, CallKind, Cause, DelayedTask, Frame, FrameKind, ImpactAccuracy,
+    LongPoll, MachineTimes, PollImpact, ProfileEntry, Stack, StackSample, Stop, SystemCall,
+    ThreadTimes, TimeWithoutCpu,
 };
 pub(crate) use canary::{CanaryGuard, UNMEASURED};
 pub use cpu_times::MachineReader;

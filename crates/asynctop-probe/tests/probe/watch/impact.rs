@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc as blocking};
 
 use asynctop_probe::{
     Reading, Registry,
-    watch::{PollRecord, WatchOptions, Watchdog},
+    watch::{ImpactAccuracy, PollRecord, WatchOptions, Watchdog},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -119,7 +119,11 @@ fn impact_on_one_worker_is_the_delay_of_the_other_tasks() {
     let impact = poll.impact.as_ref().expect("an impact");
     // On a busy machine, the poll has not caused all of the delay.
     let net = poll.net_ns() as f64 / poll.length_ns() as f64;
-    assert!(impact.exact || net < 0.99, "{impact:?} {:?}", poll.without_cpu);
+    assert!(
+        impact.accuracy == ImpactAccuracy::Exact || net < 0.99,
+        "{impact:?} {:?}",
+        poll.without_cpu
+    );
     assert_eq!(impact.tasks, 5, "{impact:?}");
     assert_eq!(
         impact.total_ns,
@@ -141,7 +145,7 @@ fn impact_on_one_worker_is_the_delay_of_the_other_tasks() {
         );
     }
     let sentence = impact.sentence().unwrap();
-    if impact.exact {
+    if impact.accuracy == ImpactAccuracy::Exact {
         assert!(sentence.starts_with("delayed 5 tasks by ") && sentence.ends_with(" task-seconds"));
     } else {
         assert!(sentence.starts_with("delayed 5 tasks by at most "), "{sentence}");
@@ -174,7 +178,7 @@ fn impact_is_not_exact_if_another_worker_polls() {
         }
     });
     let poll = setup.ended_poll(hog);
-    assert!(!poll.impact.as_ref().expect("an impact").exact);
+    assert_eq!(poll.impact.as_ref().expect("an impact").accuracy, ImpactAccuracy::UpperBound);
 }
 
 #[test]
