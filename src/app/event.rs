@@ -2,7 +2,7 @@
 
 use crossterm::event as terminal;
 
-use super::Background;
+use super::{Background, SourceLine};
 use crate::{model::Refresh, signals::Notice};
 
 /// An event of the event loop.
@@ -18,6 +18,8 @@ pub enum Event {
     Signal(Notice),
     /// A sentence for the message line.
     Message(String),
+    /// A source file is newer than the program.
+    NewerSource(SourceLine),
     /// The run time is over.
     End,
     /// The terminal is gone.

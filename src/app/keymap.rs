@@ -62,7 +62,7 @@ pub const KEYMAP: &[Binding] = &[
     binding(keys![NONE Char('/')], "/", Filter, "filter", "filter by words, and by terms such as busy>10% or max_poll>5ms"),
     binding(keys![NONE Char('t')], "t", Regroup, "", "group tasks by name, location, kind or target (Groups)"),
     binding(keys![NONE Char('c')], "c", ChooseColumns, "columns", "choose and order the columns of a table"),
-    binding(keys![NONE Char('z')], "z", GraphSpan, "", "graphs of the last 1, 5 or 15 minutes"),
+    binding(keys![NONE Char('z')], "z", GraphSpan, "", "graphs of the last 1, 5 or 15 minutes; a drag over a graph selects a span"),
     binding(keys![NONE Char('f')], "f", Lab(SwitchFlavor), "flavor", "switch the flavor, current-thread or multi-thread; all tasks restart"),
     binding(keys![NONE Char('w')], "w", Lab(AddWorker), "", "one worker more, on a new multi-thread runtime"),
     binding(keys![NONE Char('W')], "W", Lab(RemoveWorker), "", "one worker fewer, on a new multi-thread runtime"),

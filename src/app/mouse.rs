@@ -38,7 +38,12 @@ pub enum HitTarget {
     /// The bar of a worker above the screen.
     Worker(usize),
     /// A graph of the history.
-    Graph,
+    Graph {
+        /// The column, counted from the left edge of the graph.
+        column: usize,
+        /// The width of the graph.
+        columns: usize,
+    },
     /// A key in the footer.
     Key(Action),
 }
@@ -50,21 +55,24 @@ impl App {
             Some(HitTarget::Moment { column, .. }) if self.overlay().is_none() => {
                 self.zoom_at_column(!down, column, now);
             }
-            Some(HitTarget::Graph) => self.zoom_graphs(!down),
+            Some(HitTarget::Graph { .. }) => self.zoom_graphs(!down),
             _ => self.scroll_by(if down { WHEEL_ROWS } else { -WHEEL_ROWS }),
         }
     }
 
-    /// Extends a selection on the timeline to the part under the mouse.
+    /// Extends a selection on the timeline, or in a graph, to the part under the mouse.
     pub fn drag(&mut self, over: Option<HitTarget>) {
-        if let Some(HitTarget::Moment { column, .. }) = over {
-            self.drag_to(column);
+        match over {
+            Some(HitTarget::Moment { column, .. }) => self.drag_to(column),
+            Some(HitTarget::Graph { column, .. }) => self.drag_graph_to(column),
+            _ => {}
         }
     }
 
     /// Ends a drag.
     pub fn release(&mut self, now: Duration) {
         self.end_drag(now);
+        self.end_graph_drag(now);
     }
 
     /// Selects a row, sorts by a column, or performs the action of a key in the footer. A second click
@@ -85,7 +93,7 @@ impl App {
                 self.show_list(List::Workers);
                 self.select_worker(worker);
             }
-            HitTarget::Graph => self.change_graph_span(),
+            HitTarget::Graph { column, columns } => self.begin_graph_drag(column, columns),
             HitTarget::Key(action) => return self.act(action, now),
             HitTarget::Poll(position) => self.select_poll(position, now),
             HitTarget::HogKind(position) => return self.click_hog_kind(position, now),

@@ -18,10 +18,50 @@ pub struct SourceLine {
     pub line: u32,
 }
 
+impl SourceLine {
+    /// Whether both lines are in the same file.
+    pub fn is_in_file_of(&self, other: &SourceLine) -> bool {
+        (self.target, &self.file) == (other.target, &other.file)
+    }
+}
+
 const NO_ROW: &str = "select a row with a source line: a task, a finding or a resource";
 const NO_LOCATION: &str = "the source line is unknown";
 
 impl App {
+    /// The line that blocks, where its stack is shown: in details, or in the preview of a finding.
+    pub fn shown_source(&self) -> Option<SourceLine> {
+        let of_finding =
+            |id: &FindingId| of_stack(id.target, self.model().finding(id)?.evidence.as_deref()?);
+        let of_offender =
+            |id: &OffenderId| of_stack(id.target, &self.model().offender(id)?.offender.evidence);
+        match (self.overlay(), self.cursor().key()) {
+            (Some(Overlay::Task(key)), _) => {
+                let (model, _) = self.model().task(*key)?;
+                let mut polls = model.impact_table().of_task(key.id);
+                polls.find_map(|entry| of_stack(key.target, &entry.evidence))
+            }
+            (Some(Overlay::Finding(id)), _) | (None, Some(RowKey::Finding(id))) => of_finding(id),
+            (Some(Overlay::Offender(id)), _) | (None, Some(RowKey::Offender(id))) => {
+                of_offender(id)
+            }
+            _ => None,
+        }
+    }
+
+    /// Marks a line whose file is newer than the program.
+    pub fn mark_newer(&mut self, source: SourceLine) {
+        self.newer_source = Some(source);
+    }
+
+    /// Whether the file of [`shown_source`](Self::shown_source) is newer than the program.
+    pub fn is_source_newer(&self) -> bool {
+        let (Some(newer), Some(shown)) = (&self.newer_source, self.shown_source()) else {
+            return false;
+        };
+        newer.is_in_file_of(&shown)
+    }
+
     /// The line that blocks the worker or, without one, where the task was spawned or the resource
     /// created.
     pub(super) fn source_line(&self) -> Result<SourceLine, &'static str> {
@@ -80,6 +120,11 @@ impl App {
         let (_, resource) = self.resource(key).ok_or("the resource no longer exists")?;
         parse(key.target, &resource.location).ok_or(NO_LOCATION)
     }
+}
+
+/// The line that blocked the worker, if there is a stack.
+fn of_stack(target: TargetId, poll: &LongPoll) -> Option<SourceLine> {
+    poll.stack.as_ref().and_then(|_| of_poll(target, poll))
 }
 
 /// The line that blocked the worker. The frame has the whole path of the file.

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     Action, ChosenColumns, Cursor, Effect, GraphSpan, HitTarget, LineEditor, List, Overlay,
-    OwnCost, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings, TimelineView, Viewport,
-    hog_kind::NextHogKind,
+    OwnCost, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings, SourceLine, TimelineView,
+    Viewport, graph_span::GraphSelection, hog_kind::NextHogKind,
 };
 use crate::{
     model::{Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow},
@@ -50,11 +50,14 @@ pub struct App {
     pub filter: String,
     /// The last filter that was not empty.
     pub(super) last_filter: String,
+    /// The latest line whose file was found to be newer than the program.
+    pub(super) newer_source: Option<SourceLine>,
     /// What the dashboard itself costs; `None` before it is measured.
     pub own_cost: Option<OwnCost>,
     /// The columns of the tables.
     pub chosen_columns: ChosenColumns,
     pub(super) graph_span: GraphSpan,
+    pub(super) graph_selection: GraphSelection,
     /// The visible part of the timeline.
     pub timeline: TimelineView,
     pub(super) viewport: Viewport,
@@ -108,9 +111,11 @@ impl App {
             help_search: String::new(),
             filter: String::new(),
             last_filter: String::new(),
+            newer_source: None,
             own_cost: None,
             chosen_columns: ChosenColumns::new(),
             graph_span: GraphSpan::default(),
+            graph_selection: GraphSelection::default(),
             timeline: TimelineView::default(),
             viewport: Viewport::default(),
             turn_on_hog: false,

@@ -34,6 +34,8 @@ pub enum Effect {
     Copy,
     /// Open a source line in an editor.
     Edit(SourceLine),
+    /// Find out whether the file of a line is newer than the program.
+    CheckSource(SourceLine),
     /// Write the screen to files.
     Export,
     /// Take the terminal again and redraw all of it.

@@ -30,8 +30,7 @@ pub(super) fn open(
     pid: Option<u32>,
     report: impl FnOnce(Option<String>) + Send + 'static,
 ) -> Result<(), String> {
-    let exe = pid.map_or_else(env::current_exe, |pid| fs::read_link(format!("/proc/{pid}/exe")));
-    let exe = exe.ok();
+    let exe = exe(pid);
     let folders = folders(pid, exe.as_deref());
     let file = resolve(&line.file, &folders).ok_or_else(|| {
         format!("cannot find {}: start asynctop in the folder of the program's source", line.file)
@@ -56,6 +55,18 @@ pub(super) fn open(
         });
     });
     started.map_err(|error| format!("cannot start {editor}: {error}"))
+}
+
+/// Whether the file of a line is newer than the program of process `pid`, or than this program. A file
+/// that is not found is not.
+pub(super) fn is_source_newer(line: &SourceLine, pid: Option<u32>) -> bool {
+    let exe = exe(pid);
+    let file = resolve(&line.file, &folders(pid, exe.as_deref()));
+    file.zip(exe).is_some_and(|(file, exe)| is_newer(&file, &exe))
+}
+
+fn exe(pid: Option<u32>) -> Option<PathBuf> {
+    pid.map_or_else(env::current_exe, |pid| fs::read_link(format!("/proc/{pid}/exe"))).ok()
 }
 
 /// The command of an editor, which may have options: `emacs -nw`.

@@ -11,7 +11,7 @@ use ratatui::{Terminal, backend::Backend};
 
 use super::cost_meter::CostMeter;
 use crate::{
-    app::{App, Effect, Event},
+    app::{App, Effect, Event, SourceLine},
     model::RowQuery,
     screens::{self, HitMap},
     signals::Notice,
@@ -54,6 +54,7 @@ where
     let started = Instant::now();
     let mut subscription = Subscription::default();
     let mut query = RowQuery::None;
+    let mut checked: Option<SourceLine> = None;
     let mut hit_map = HitMap::default();
     // When the terminal was asked for its background.
     let mut asked: Option<Duration> = None;
@@ -109,6 +110,12 @@ where
             if *app.row_query() != query {
                 query = app.row_query().clone();
                 perform(performer, Effect::SelectRows(query.clone()), app, now)?;
+            }
+            if let Some(source) = app.shown_source()
+                && !checked.as_ref().is_some_and(|checked| checked.is_in_file_of(&source))
+            {
+                checked = Some(source.clone());
+                perform(performer, Effect::CheckSource(source), app, now)?;
             }
             pending = match events.try_recv() {
                 Ok(event) => Some(event),
@@ -227,6 +234,10 @@ fn handle(app: &mut App, event: Event, hit_map: &HitMap, now: Duration) -> Optio
         Event::Refresh(next) => app.advance(*next, now),
         Event::Message(text) => {
             app.notify(text, now);
+            None
+        }
+        Event::NewerSource(source) => {
+            app.mark_newer(source);
             None
         }
         Event::Signal(Notice::Suspend) => Some(Effect::Suspend),

@@ -32,6 +32,7 @@ impl Performer for Recorder {
             Effect::Suspend => Some("suspend".into()),
             Effect::Copy => Some("copy".into()),
             Effect::Edit(line) => Some(line.file),
+            Effect::CheckSource(line) => Some(format!("check {}", line.file)),
             Effect::Export => Some("export".into()),
             Effect::SelectRows(_) | Effect::Quit => None,
         });

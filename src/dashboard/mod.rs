@@ -70,6 +70,7 @@ impl Performer for Outside {
             Effect::QueryBackground => term::query_background()?,
             Effect::Copy => return copy(app).map(Some),
             Effect::Edit(line) => return Ok(self.edit(&line, app).err()),
+            Effect::CheckSource(line) => self.check_source(line, app),
             Effect::Export => {
                 let folder = std::env::current_dir()?;
                 let written = export::write(app, &folder, SystemTime::now());
@@ -90,10 +91,29 @@ impl Performer for Outside {
 }
 
 impl Outside {
+    /// Sends an event if the file of a line is newer than the program. A thread of its own, because a
+    /// file system may take its time.
+    fn check_source(&self, line: SourceLine, app: &App) {
+        let pid = self.pid(&line, app);
+        let events = self.events.clone();
+        let check = move || {
+            if editor::is_source_newer(&line, pid) {
+                // If the receiver is gone, the program is exiting.
+                let _ = events.send(Event::NewerSource(line));
+            }
+        };
+        // Without a thread there is no mark, as for a file that is not found.
+        let _ = thread::Builder::new().name("asynctop-source".into()).spawn(check);
+    }
+
+    /// The process of the program that a line belongs to, unless it is this one.
+    fn pid(&self, line: &SourceLine, app: &App) -> Option<u32> {
+        app.model().target(line.target)?.target().description.process_id
+    }
+
     /// Opens a source line in an editor, which gets the terminal until it ends.
     fn edit(&self, line: &SourceLine, app: &App) -> Result<(), String> {
-        let target = app.model().target(line.target).map(|model| model.target());
-        let pid = target.and_then(|target| target.description.process_id);
+        let pid = self.pid(line, app);
         let events = self.events.clone();
         editor::open(line, pid, move |message| {
             // If the receiver is gone, the program is exiting.

@@ -1,9 +1,6 @@
 //! The main statistics of a target over the last 15 minutes, for graphs.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::VecDeque;
 
 use super::ring::{Ring, Sample, weighted_mean};
 
@@ -60,7 +57,8 @@ impl Sample for HistoryPoint {
     }
 }
 
-/// The busy share of a worker, or of a group with its scheduling delay, over a span of time.
+/// The busy share of a worker with its queue, or of a group with its scheduling delay, over a span of
+/// time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BusyPoint {
     /// Start of the span, in nanoseconds on the target's clock.
@@ -72,6 +70,9 @@ pub struct BusyPoint {
     /// Mean scheduling delay in nanoseconds, or the longest running one if that is longer; the
     /// largest one in the span. Workers have none.
     pub delay_ns: Option<u64>,
+    /// Tasks in the local queue of a worker at the end of the span; of several spans, the largest
+    /// number. Groups have none.
+    pub queued: Option<u64>,
 }
 
 impl Sample for BusyPoint {
@@ -86,34 +87,8 @@ impl Sample for BusyPoint {
             to_ns: self.to_ns.max(other.to_ns),
             busy: weighted_mean((self.busy, self_ns), (other.busy, other_ns)),
             delay_ns: self.delay_ns.max(other.delay_ns),
+            queued: self.queued.max(other.queued),
         }
-    }
-}
-
-/// The histories of groups, by name: of at most 64 groups, so that memory is bounded.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GroupHistories(HashMap<Arc<str>, Ring<BusyPoint>>);
-
-impl GroupHistories {
-    const MAX_GROUPS: usize = 64;
-    const RESOLUTION_NS: u64 = 500_000_000;
-
-    /// Adds a span of a group, if there is room for the group.
-    pub(super) fn push(&mut self, group: &Arc<str>, point: BusyPoint) {
-        if !self.0.contains_key(group) && self.0.len() >= Self::MAX_GROUPS {
-            // The group that has been gone for longest makes room.
-            let latest = |ring: &Ring<BusyPoint>| ring.latest().map_or(0, |point| point.to_ns);
-            let oldest = self.0.iter().min_by_key(|(_, ring)| latest(ring));
-            let gone = oldest.filter(|(_, ring)| latest(ring) < point.from_ns);
-            let Some(gone) = gone.map(|(name, _)| Arc::clone(name)) else { return };
-            self.0.remove(&gone);
-        }
-        let new = || Ring::new(Self::RESOLUTION_NS);
-        self.0.entry(Arc::clone(group)).or_insert_with(new).push(point);
-    }
-
-    pub(super) fn get(&self, group: &str) -> Option<&Ring<BusyPoint>> {
-        self.0.get(group)
     }
 }
 
@@ -200,20 +175,6 @@ mod tests {
         });
         let whole = points[0].merge(points[1]).merge(points[2]);
         assert_eq!((whole.busy, whole.delay_p99_ns), (Some(1.0), Some(9)));
-    }
-
-    #[test]
-    fn group_that_is_gone_makes_room_for_another_one() {
-        let mut histories = GroupHistories::default();
-        let at = |from_ns| BusyPoint { from_ns, to_ns: from_ns + S, ..BusyPoint::default() };
-        for n in 0..GroupHistories::MAX_GROUPS as u64 {
-            histories.push(&format!("g{n}").into(), at(n * S));
-        }
-        histories.push(&"early".into(), at(0));
-        assert!(histories.get("early").is_none());
-        histories.push(&"late".into(), at(100 * S));
-        assert!(histories.get("late").is_some() && histories.get("g0").is_none());
-        assert_eq!(histories.0.len(), GroupHistories::MAX_GROUPS);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod fields;
 mod filter;
 mod findings;
 mod group;
+mod group_histories;
 mod history;
 mod impact_table;
 mod machine;

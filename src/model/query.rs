@@ -53,8 +53,9 @@ pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
         let tasks = target.target().tasks.iter().zip(0u32..);
         rows.extend(tasks.filter_map(|(task, at)| {
             let row = TaskRow { target: position, task: at };
-            let is_in_group = group
-                .is_none_or(|group| query.grouping.group_of(target, &task.meta) == &*group.name);
+            let is_in_group = group.is_none_or(|group| {
+                query.grouping.group_of(target.name(), &task.meta) == &*group.name
+            });
             (is_in_group && matcher.passes(target, &row)).then_some(row)
         }));
     }

@@ -177,7 +177,9 @@ pub(super) fn workers(
             row.history = history;
         }
         if let (Some(busy), Some((from_ns, to_ns))) = (row.busy, span) {
-            row.history.push(BusyPoint { from_ns, to_ns, busy, delay_ns: None });
+            let queued = row.stats.local_queue;
+            let queued = now.description.has(FieldId::LocalQueue).then_some(queued);
+            row.history.push(BusyPoint { from_ns, to_ns, busy, delay_ns: None, queued });
         }
         row
     };

@@ -86,7 +86,7 @@ impl<S: Sample> Ring<S> {
     /// while time advances.
     pub fn columns(&self, now_ns: u64, span_ns: u64, columns: usize) -> Vec<Option<S>> {
         let length_ns = (span_ns / columns.max(1) as u64).max(1);
-        let last = now_ns / length_ns;
+        let last = now_ns.saturating_sub(1) / length_ns;
         let mut parts: Vec<Option<S>> = vec![None; columns];
         for sample in self.samples.iter().rev() {
             let (from_ns, to_ns) = sample.span();

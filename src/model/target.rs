@@ -3,12 +3,12 @@
 use std::{cell::OnceCell, sync::Arc};
 
 use super::{
-    BusyPoint, Column, Factor, Finding, GroupRow, History, HistoryEvent, HistoryPoint, ImpactTable,
-    LongPollEntry, MachineLoad, Query, Ring, SchedulingDelay, Slowdown, TaskRates, TaskRow,
-    Thresholds, Timeline, Trials, WorkerRow,
+    BusyPoint, Column, Factor, Finding, GroupRow, Grouping, History, HistoryEvent, HistoryPoint,
+    ImpactTable, LongPollEntry, MachineLoad, Query, Ring, SchedulingDelay, Slowdown, TaskRates,
+    TaskRow, Thresholds, Timeline, Trials, WorkerRow,
     base::{Base, MIN_SPAN_NS, Update, span_ns},
     findings, group,
-    history::GroupHistories,
+    group_histories::GroupHistories,
     machine, query, rates, scheduling_delay, slowdown,
     smoothing::Smoother,
     stops,
@@ -122,15 +122,9 @@ impl TargetModel {
         let has_update = update != Update::None && target.connection.is_live();
         rates::workers(&mut self.workers, &target, base, has_update.then_some(span));
         self.worker_order = rates::busiest_first(&self.workers, target.known_until_ns);
-        let groups = findings::count_groups(&target, base, &self.rates);
+        let (groups, parts) = findings::count_groups(&target, base, &self.rates);
         if has_update {
-            let has_delay = target.description.has(FieldId::Scheduled);
-            for group in &groups {
-                let delay_ns = has_delay.then(|| group.delay_ns());
-                let (from_ns, to_ns) = span;
-                let point = BusyPoint { from_ns, to_ns, busy: group.rates[1], delay_ns };
-                self.group_histories.push(group.name, point);
-            }
+            self.group_histories.push(&target, &parts, span);
         }
         let revisions = target.long_polls.iter().map(|poll| Some(poll.revision));
         let latest = revisions.max().flatten().max(self.seen_revision);
@@ -254,9 +248,10 @@ impl TargetModel {
         &self.history
     }
 
-    /// The busy share and the scheduling delay of a group over time. They are kept for 64 groups.
-    pub fn group_history(&self, name: &str) -> Option<&Ring<BusyPoint>> {
-        self.group_histories.get(name)
+    /// The busy share and the scheduling delay of a group over time. They are kept for 64 groups of
+    /// each grouping.
+    pub fn group_history(&self, grouping: Grouping, name: &str) -> Option<&Ring<BusyPoint>> {
+        self.group_histories.get(grouping, name)
     }
 
     /// The rates of the task at this position in the sample.

@@ -3,7 +3,6 @@
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
-    groups,
     widgets::{
         canvas::{Canvas, Spans},
         table,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     app::{App, List},
-    model::{Column, Field, ResourceRow, Row, TaskRow},
+    model::{Column, Field, GroupRow, ResourceRow, Row, TaskRow},
     text::wrap,
 };
 
@@ -28,7 +27,7 @@ fn available_and_fitting(app: &App, area: Rect) -> [Vec<Column>; 2] {
     }
     match app.list() {
         List::Tasks => of::<TaskRow>(app, area.width, |_| false),
-        List::Groups => of(app, area.width, |field| groups::is_hidden(app, field)),
+        List::Groups => of::<GroupRow>(app, area.width, |_| false),
         List::Resources => of::<ResourceRow>(app, area.width, |_| false),
         _ => of(app, area.width, |field| workers::is_hidden(app, area.height, field)),
     }

@@ -20,14 +20,16 @@ use super::{
     widgets::{
         bars::{bar, history},
         canvas::{Canvas, Spans},
-        histogram, preview,
+        chart, histogram,
+        history_graph::delay_height,
+        preview,
         table::{self, Fields},
         title,
     },
 };
 use crate::{
     app::{
-        Action, App, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        Action, App, GraphWindow, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
     model::{BusyPoint, Field, GroupRow, Grouping, Offender, TargetModel},
@@ -86,15 +88,14 @@ fn title(app: &App, theme: Theme) -> Spans {
     spans
 }
 
-/// Histories are kept for groups by name.
-pub(super) fn is_hidden(app: &App, field: &Field<GroupRow>) -> bool {
-    grouping(app) != Grouping::Name && field.name.ends_with("_history")
-}
-
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
     let [area, below] = preview::split(area, preview_height(area.as_size()));
-    let span = app.graph_span().as_str();
+    let rows = u16::try_from(app.row_count()).unwrap_or(u16::MAX);
+    let free = area.height.saturating_sub(rows.saturating_add(2));
+    let graphs = if free >= MIN_GRAPHS { free.min(MAX_GRAPHS) } else { 0 };
+    let [area, graphs] = preview::split(area, graphs);
+    let span = app.selected().map(|model| app.graph_span_text(model)).unwrap_or_default();
     let title = |field: &Field<GroupRow>| match field.name {
         "busy_history" => format!("{}, {span}", field.title),
         "delay_history" => {
@@ -103,16 +104,15 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         _ => table::title_of(app, theme, field),
     };
-    let is_hidden = |field: &Field<GroupRow>| is_hidden(app, field);
-    let table = Fields::<GroupRow>::draw_titles(app, canvas, area, is_hidden, title);
+    let table = Fields::<GroupRow>::draw_titles(app, canvas, area, |_| false, title);
     for (row, y) in table::visible_rows(app, area) {
         let group = &app.group_rows()[row];
         let Some(target) = app.model().target(group.target) else { continue };
         let plain = if group.tasks == 0 { theme.dim() } else { Style::new() };
         table.draw_row(app, canvas, y, (target, group), plain, |field, width| {
-            let (now_ns, span_ns) = (target.target().known_until_ns, app.graph_span().nanos());
-            let ring = target.group_history(&group.name);
-            let points = ring.map(|ring| ring.columns(now_ns, span_ns, width)).unwrap_or_default();
+            let GraphWindow { end_ns, span_ns } = app.graph_window(target);
+            let ring = target.group_history(grouping(app), &group.name);
+            let points = ring.map(|ring| ring.columns(end_ns, span_ns, width)).unwrap_or_default();
             match field.name {
                 "busy_history" => busy_history(theme, &points),
                 _ => delays(app, theme, &points),
@@ -121,7 +121,36 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         table::finish_row(app, canvas, area, row, y);
     }
     if let Some(group) = app.selected_row().and_then(|row| app.group_rows().get(row)) {
+        draw_graphs(app, canvas, graphs, group);
         draw_group(app, canvas, below, group);
+    }
+}
+
+/// The lines of the graphs of the selected group with their titles, where the rows leave them.
+const MIN_GRAPHS: u16 = 6;
+const MAX_GRAPHS: u16 = 14;
+
+/// The busy share and the scheduling delay of a group over time.
+fn draw_graphs(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow) {
+    let Some(target) = app.model().target(group.target).filter(|_| area.height > 1) else { return };
+    let window = app.graph_window(target);
+    let ring = target.group_history(grouping(app), &group.name);
+    let values = |of: fn(BusyPoint) -> Option<f64>, columns: usize| -> Vec<Option<f64>> {
+        let points = ring.map(|ring| ring.columns(window.end_ns, window.span_ns, columns));
+        points.unwrap_or_default().into_iter().map(|point| of(point?)).collect()
+    };
+    let (name, span) = (file_and_folder(&group.name), app.graph_span_text(target));
+    let mut draw = |area: Rect, title: &str, axis, of| {
+        preview::draw_titled(canvas, area, &format!("{name}: {title}, {span}"), &[]);
+        let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        chart::draw(app, canvas, area, axis, |columns| values(of, columns));
+    };
+    let (left, right) = preview::columns(area);
+    draw(left, "busy", ["100%", "50%", "0%"], |point| Some(point.busy));
+    if let Some(right) = right.filter(|_| target.target().description.has(FieldId::Scheduled)) {
+        draw(right, "scheduling delay", ["10 s", "10 ms", "10 µs"], |point| {
+            point.delay_ns.map(delay_height)
+        });
     }
 }
 
@@ -236,7 +265,7 @@ fn stages(theme: Theme, group: &GroupRow, width: u16) -> Vec<Spans> {
 
 /// The long polls of the tasks of a group by function.
 fn long_polls(app: &App, theme: Theme, target: &TargetModel, group: &GroupRow) -> Vec<Spans> {
-    let is_member = |meta: &_| grouping(app).group_of(target, meta) == &*group.name;
+    let is_member = |meta: &_| grouping(app).group_of(target.name(), meta) == &*group.name;
     let offenders = target.impact_table().offenders_among(is_member);
     let line = |offender: &Offender| {
         let impact = offender

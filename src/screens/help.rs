@@ -1,6 +1,7 @@
 //! The help: the keys that work with the target, states, symbols and terms.
 
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     theme::Theme,
@@ -64,8 +65,8 @@ const STATES: [(State, &str); 9] = [
     (State::Ended, "it has ended; this source does not report how"),
 ];
 
-/// Width of the first column.
-const INDENT: usize = 17;
+/// The maximum width of the first column.
+const MAX_INDENT: usize = 17;
 
 /// An entry: a word and its meaning.
 type Entry = (String, Style, String);
@@ -178,7 +179,10 @@ fn symbols(app: &App, theme: Theme) -> Vec<Section> {
 
 /// The sections, in `width` columns.
 fn draw(sections: Vec<Section>, theme: Theme, width: usize) -> Vec<Spans> {
-    let meaning_width = width.saturating_sub(INDENT + 1).clamp(16, 90);
+    let words = sections.iter().flat_map(|(_, entries)| entries);
+    let widest = words.map(|(word, ..)| word.width()).max().unwrap_or(0);
+    let indent = (widest + 3).min(MAX_INDENT);
+    let meaning_width = width.saturating_sub(indent + 1).clamp(16, 90);
     let mut lines = Vec::new();
     for (title, entries) in sections {
         if !lines.is_empty() {
@@ -186,17 +190,22 @@ fn draw(sections: Vec<Section>, theme: Theme, width: usize) -> Vec<Spans> {
         }
         lines.push(vec![(format!(" {title}"), theme.title())]);
         for (word, style, meaning) in entries {
-            lines.extend(definition(&word, &meaning, style, meaning_width));
+            lines.extend(definition(&word, &meaning, style, (indent, meaning_width)));
         }
     }
     lines
 }
 
 /// A word and its meaning, wrapped.
-fn definition(word: &str, meaning: &str, style: Style, width: usize) -> Vec<Spans> {
+fn definition(
+    word: &str,
+    meaning: &str,
+    style: Style,
+    (indent, width): (usize, usize),
+) -> Vec<Spans> {
     let mut word = word;
     let line = |text| {
-        let start = format!(" {:<1$}", std::mem::take(&mut word), INDENT - 1);
+        let start = format!(" {:<1$}", std::mem::take(&mut word), indent - 1);
         vec![(start, style), (text, Style::new())]
     };
     wrap(meaning, width).into_iter().map(line).collect()

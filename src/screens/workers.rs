@@ -14,13 +14,16 @@ use super::{
     widgets::{
         bars::{bar, history},
         canvas::{Canvas, Spans},
-        graph::{VALUES_PER_CELL, area as chart_lines},
+        chart::{self, AXIS},
         table::{self, Fields},
     },
 };
 use crate::{
-    app::{Action, App, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport, keymap::Binding},
-    model::{Field, FieldKind, HistoryPoint, TargetModel, WorkerRow},
+    app::{
+        Action, App, GraphWindow, List, Opened, Overlay, ScreenId, ScreenSpec, Viewport,
+        keymap::Binding,
+    },
+    model::{BusyPoint, Field, HistoryPoint, TargetModel, WorkerRow},
     snapshot::{FieldId, RuntimeStats},
     text::{UNAVAILABLE, compact_count, optional, plural, rate},
 };
@@ -105,28 +108,36 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return draw_runtime(app, model, canvas, area, area.y + 2);
     }
     let lines = graph_height(app, area.height);
-    let span = app.graph_span();
-    let title = |field: &Field<WorkerRow>| match field.kind {
-        FieldKind::Graph if field.name == "history" => {
-            format!("{}, {}", field.title, span.as_str())
-        }
+    let span = app.graph_span_text(model);
+    let title = |field: &Field<WorkerRow>| match field.name {
+        "history" | "queue_history" => format!("{}, {span}", field.title),
         _ => field.title.to_owned(),
     };
     let is_hidden = |field: &Field<WorkerRow>| is_hidden(app, area.height, field);
     let table = Fields::<WorkerRow>::draw_titles(app, canvas, area, is_hidden, title);
-    let now_ns = target.known_until_ns;
+    let window = app.graph_window(model);
     let rows = usize::from(area.height.saturating_sub(1 + RUNTIME) / (1 + lines));
     let visible = (app.cursor().top()..app.row_count()).take(rows.max(1));
+    let points = |worker: &WorkerRow, of: fn(BusyPoint) -> Option<f64>, count| -> Vec<_> {
+        let points = worker.history.columns(window.end_ns, window.span_ns, count);
+        points.into_iter().map(|point| of(point?)).collect()
+    };
+    let queued = |point: BusyPoint| point.queued.map(|tasks| tasks as f64);
+    // Queues are shown in proportion to the longest one of all workers.
+    let all = app.worker_rows().iter();
+    let longest = all.filter_map(|worker| points(worker, queued, 1)[0]).fold(1.0, f64::max);
     let mut y = area.y + 1;
     for row in visible {
         let worker = &app.worker_rows()[app.worker_order()[row]];
-        let columns = |count| -> Vec<Option<f64>> {
-            let points = worker.history.columns(now_ns, span.nanos(), count);
-            points.into_iter().map(|point| point.map(|point| point.busy)).collect()
-        };
+        let columns = |count| points(worker, |point| Some(point.busy), count);
         table.draw_row(app, canvas, y, (model, worker), Style::new(), |field, width| {
             let text = match (field.name, worker.busy) {
                 ("history", _) => history(theme, &columns(width)),
+                ("queue_history", _) => {
+                    let tasks = points(worker, queued, width);
+                    let shares = tasks.into_iter().map(|tasks| Some(tasks? / longest));
+                    history(theme, &shares.collect::<Vec<_>>())
+                }
                 (_, Some(busy)) => bar(theme, busy, width),
                 (_, None) => UNAVAILABLE.to_owned(),
             };
@@ -136,7 +147,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         y += 1;
         if lines > 0 {
             let chart = Rect { y, height: lines.min(area.bottom().saturating_sub(y)), ..area };
-            draw_graph(canvas, chart, columns);
+            chart::draw(app, canvas, chart, ["100%", "50%", "0%"], columns);
             y += lines;
         }
     }
@@ -144,25 +155,28 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if hidden > 0 {
         let below = plural(hidden as u64, "more worker");
         canvas.put(area.x + 1, y, area.width - 1, &below, theme.dim());
+    } else if lines > 0 {
+        draw_axis(canvas, Rect { y, height: 1, ..area }, target.known_until_ns, window);
     }
     draw_runtime(app, model, canvas, area, (y + 1).min(area.bottom().saturating_sub(RUNTIME - 1)));
 }
 
-/// Draws the busy share of a worker over time.
-fn draw_graph(canvas: &mut Canvas<'_>, area: Rect, columns: impl Fn(usize) -> Vec<Option<f64>>) {
-    const AXIS: u16 = 6;
+/// Draws the time axis of the graphs: quarters of the span.
+fn draw_axis(canvas: &mut Canvas<'_>, area: Rect, now_ns: u64, window: GraphWindow) {
     let theme = canvas.theme;
     let width = area.width.saturating_sub(AXIS + 1);
-    let values = columns(usize::from(width) * VALUES_PER_CELL);
-    let lines = chart_lines(theme, &values, usize::from(area.height));
-    for (line, y) in lines.iter().zip(area.y..area.bottom()) {
-        canvas.put(area.x + AXIS, y, width, line, theme.busy());
+    let label = |quarters: u64| match now_ns.saturating_sub(window.end_ns)
+        + window.span_ns / 4 * quarters
+    {
+        0 => "now".to_owned(),
+        back => format!("-{}s", back.div_ceil(1_000_000_000)),
+    };
+    for quarters in (1..=4_u16).rev() {
+        let x = area.x + AXIS + width / 4 * (4 - quarters);
+        let text = format!("{}{}", theme.glyph("│", "|"), label(quarters.into()));
+        canvas.put(x, area.y, area.right() - x, &text, theme.dim());
     }
-    canvas.put_right(area.x, area.y, AXIS - 1, "100%", theme.dim());
-    if area.height >= 5 {
-        canvas.put_right(area.x, area.y + area.height / 2, AXIS - 1, "50%", theme.dim());
-    }
-    canvas.put_right(area.x, area.bottom() - 1, AXIS - 1, "0%", theme.dim());
+    canvas.put_right(area.x, area.y, area.width - 1, &label(0), theme.dim());
 }
 
 /// The minimum and the maximum width of the history of a queue.
@@ -188,8 +202,8 @@ fn queue_history(
     width: usize,
     of: OfPoint,
 ) -> (String, Style) {
-    let (now_ns, span_ns) = (model.target().known_until_ns, app.graph_span().nanos());
-    let points = model.history().points().columns(now_ns, span_ns, width);
+    let GraphWindow { end_ns, span_ns } = app.graph_window(model);
+    let points = model.history().points().columns(end_ns, span_ns, width);
     let values: Vec<_> = points.iter().map(|point| of(point.as_ref()?)).collect();
     let largest = values.iter().flatten().copied().max();
     let share = |value: u64| value as f64 / largest.unwrap_or(1).max(1) as f64;
@@ -209,14 +223,16 @@ fn runtime(app: &App, model: &TargetModel, theme: Theme, width: usize) -> Vec<Sp
         optional(known, |value| format!("{}/s", rate(value)))
     };
     let runtime = &target.runtime;
+    let pool = format!(
+        "pool: threads {}, idle {}, queued {}",
+        count(FieldId::BlockingThreads, runtime.blocking_threads),
+        count(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads),
+        count(FieldId::BlockingQueue, runtime.blocking_queue),
+    );
+    let long_pool = format!("blocking {pool}");
     let queues = [
         format!("injection queue {}", count(FieldId::InjectionQueue, runtime.injection_queue)),
-        format!(
-            "blocking pool: threads {}, idle {}, queued {}",
-            count(FieldId::BlockingThreads, runtime.blocking_threads),
-            count(FieldId::IdleBlockingThreads, runtime.idle_blocking_threads),
-            count(FieldId::BlockingQueue, runtime.blocking_queue),
-        ),
+        if long_pool.width() < width { long_pool } else { pool },
     ];
     let rates = [
         format!(
@@ -234,7 +250,8 @@ fn runtime(app: &App, model: &TargetModel, theme: Theme, width: usize) -> Vec<Sp
     let free = width.saturating_sub(label + widest(&rates) + 3).min(MAX_HISTORY);
     let of: [OfPoint; 2] = [|point| point.injected, |point| point.blocking_calls];
     let line = |((queue, rate), of): ((String, String), OfPoint)| {
-        let mut line: Spans = vec![(format!(" {queue}"), dim), (rate, dim)];
+        let mut line: Spans = vec![(format!(" {queue}"), dim)];
+        line.extend((queue.width() + rate.width() < width).then_some((rate, dim)));
         if free >= MIN_HISTORY {
             let gap = " ".repeat(label + 1 - queue.width());
             line.splice(1..1, [(gap, dim), queue_history(app, model, theme, free, of)]);

@@ -39,6 +39,8 @@ static FIELDS: &[WorkerField] = &[
         .styled(|_, _| Emphasis::Dim),
     WorkerField::new("local_queue", "QUEUE", "tasks in the local queue", Count, |_, r| r.stats.local_queue.into())
         .of(FieldId::LocalQueue).shown(4, 5, 5, 5),
+    WorkerField::new("queue_history", "QUEUE", "tasks in the local queue over time", Graph, |_, _| Value::Unknown)
+        .of(FieldId::LocalQueue).shown(11, 12, 13, 13),
     WorkerField::new("polls_per_second", "POLLS/S", "polls per second", Rate, |_, r| r.polls.into())
         .of(FieldId::WorkerPolls).shown(6, 7, 7, 7),
     WorkerField::new("steals_per_second", "STEALS/S", "tasks stolen from other workers, per second", Rate, |_, r| r.steals.into())
@@ -46,7 +48,7 @@ static FIELDS: &[WorkerField] = &[
     WorkerField::new("parks_per_second", "PARKS/S", "parks per second", Rate, |_, r| r.parks.into())
         .of(FieldId::Parks).shown(9, 7, 7, 7).on_screen(),
     WorkerField::new("overflows", "OVERFLOWS", "tasks moved to the injection queue", Count, |_, r| r.stats.overflows.into())
-        .of(FieldId::Overflows).shown(11, 9, 9, 9),
+        .of(FieldId::Overflows).shown(13, 9, 9, 9),
     WorkerField::new("history", "HISTORY", "busy share over time", Graph, |_, _| Value::Unknown)
         .shown(7, 16, 24, 240),
     WorkerField::new("poll_ns", "POLL TIME", "time inside polls", Duration, |_, r| r.stats.poll_ns.into())

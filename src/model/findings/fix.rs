@@ -32,6 +32,10 @@ const LOCK: &str = "Hold the lock only briefly: drop its guard before slow work 
 const IO: &str = "Use the async version of this call (tokio::net, tokio::fs, tokio::process), or \
                   move it to tokio::task::spawn_blocking.";
 const OTHER_CALL: &str = "Move this call to tokio::task::spawn_blocking.";
+/// It suits a query as well as computing.
+const NO_STACK: &str = "Move a query or another blocking call to spawn_blocking, or split computing \
+                        with yield_now().await: without a stack, the cause is unknown. Both are in \
+                        tokio::task.";
 
 /// The fix for a long poll with this evidence, or else the fix of the rule.
 ///
@@ -68,6 +72,7 @@ pub(in crate::model) fn fix_for<'a>(
         (Cause::NoCpu, _) => NO_CPU,
         (Cause::PageFault, _) => PAGE_FAULT,
         _ if passes_through(evidence, &BLOCKING_IO) => IO,
+        _ if evidence.profile.is_empty() && evidence.stack.is_none() => NO_STACK,
         _ => rule.fix,
     }
 }
@@ -172,6 +177,18 @@ mod tests {
         assert_eq!(fix_of(&sleep, std::slice::from_ref(&query)), SLEEP);
         let busy_handler = LongPoll { cause: call(CallKind::Sleep), ..query };
         assert_eq!(fix_of(&busy_handler, &[]), DATABASE);
+    }
+
+    #[test]
+    fn fix_without_a_stack_suits_a_query_and_computing() {
+        let unknown = sampled(&[]);
+        let fix = fix_of(&unknown, std::slice::from_ref(&unknown));
+        assert!(fix.contains("a query") && fix.contains("yield_now"), "{fix}");
+        assert!(fix.contains("without a stack"), "{fix}");
+        assert_eq!(fix_of(&unknown, &[sampled(&[QUERY])]), DATABASE);
+        // A system call is known without a stack.
+        let read = LongPoll { cause: call(CallKind::Read), ..unknown };
+        assert_eq!(fix_of(&read, &[]), IO);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     model::TaskRates,
-    snapshot::{Target, TaskKind, TaskStats},
+    snapshot::{Target, TaskKind, TaskMeta, TaskStats},
 };
 
 /// The tasks of a group.
@@ -18,19 +18,52 @@ pub(in crate::model) struct GroupCount<'a> {
     pub unnumbered: u64,
     /// Tasks spawned since the base of the rates.
     pub spawned: u64,
-    /// The sums of the rates of its tasks: polls per second, busy and scheduled shares. Closures of
-    /// the blocking pool keep no worker busy.
-    pub rates: [f64; 3],
-    /// The longest running scheduling delay, in nanoseconds.
-    pub longest_delay_ns: u64,
+    /// The position of the part of the task before.
+    part: usize,
 }
 
-impl GroupCount<'_> {
+/// The tasks of a group that have location and kind in common.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct GroupPart<'a> {
+    /// One of its tasks.
+    pub meta: &'a TaskMeta,
+    pub load: GroupLoad,
+}
+
+/// The load of several tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::model) struct GroupLoad {
+    /// The sums of their rates. Closures of the blocking pool keep no worker busy.
+    polls_per_second: f64,
+    pub busy: f64,
+    scheduled: f64,
+    longest_delay_ns: u64,
+}
+
+impl GroupLoad {
     /// The mean scheduling delay in nanoseconds, or the longest running one if that is longer.
     pub fn delay_ns(&self) -> u64 {
-        let [polls, _, scheduled] = self.rates;
-        let mean = if polls > 0.0 { scheduled / polls * 1e9 } else { 0.0 };
+        let polls = self.polls_per_second;
+        let mean = if polls > 0.0 { self.scheduled / polls * 1e9 } else { 0.0 };
         self.longest_delay_ns.max(mean as u64)
+    }
+
+    pub fn add(&mut self, other: GroupLoad) {
+        self.polls_per_second += other.polls_per_second;
+        self.busy += other.busy;
+        self.scheduled += other.scheduled;
+        self.longest_delay_ns = self.longest_delay_ns.max(other.longest_delay_ns);
+    }
+
+    fn of(task: &TaskStats, rates: Option<&TaskRates>, now_ns: u64) -> GroupLoad {
+        let rates = rates.filter(|_| task.meta.kind != TaskKind::Blocking);
+        let longest_delay_ns = if task.is_runnable() { task.time_in_state_ns(now_ns) } else { 0 };
+        rates.map_or(GroupLoad { longest_delay_ns, ..GroupLoad::default() }, |rates| GroupLoad {
+            polls_per_second: rates.polls,
+            busy: rates.busy,
+            scheduled: rates.scheduled,
+            longest_delay_ns,
+        })
     }
 }
 
@@ -39,10 +72,12 @@ pub(in crate::model) fn count_groups<'a>(
     now: &'a Target,
     base: Option<&Target>,
     rates: &[TaskRates],
-) -> Vec<GroupCount<'a>> {
+) -> (Vec<GroupCount<'a>>, Vec<GroupPart<'a>>) {
     let base_ns = base.map_or(u64::MAX, |base| base.known_until_ns);
     let mut groups: Vec<GroupCount<'a>> = Vec::new();
     let mut indices: HashMap<&str, usize> = HashMap::new();
+    let mut parts: Vec<GroupPart<'a>> = Vec::new();
+    let mut part_indices: HashMap<(usize, &str, TaskKind), usize> = HashMap::new();
     let mut last: (*const u8, usize) = (std::ptr::null(), 0);
     for (at, task) in now.tasks.iter().enumerate() {
         // Adjacent tasks mostly belong to one group, whose tasks share one string.
@@ -55,23 +90,26 @@ pub(in crate::model) fn count_groups<'a>(
                     alive: 0,
                     unnumbered: 0,
                     spawned: 0,
-                    rates: [0.0; 3],
-                    longest_delay_ns: 0,
+                    part: usize::MAX,
                 });
                 groups.len() - 1
             });
             last = (name.as_ptr(), index);
         }
         let group = &mut groups[last.1];
+        // The tasks of a group mostly share one location, which is one string.
+        let (location, kind) = (&task.meta.location, task.meta.kind);
+        let is_same = |part: &GroupPart<'_>| {
+            Arc::ptr_eq(&part.meta.location, location) && part.meta.kind == kind
+        };
+        if !parts.get(group.part).is_some_and(is_same) {
+            group.part = *part_indices.entry((last.1, location, kind)).or_insert_with(|| {
+                parts.push(GroupPart { meta: &task.meta, load: GroupLoad::default() });
+                parts.len() - 1
+            });
+        }
+        parts[group.part].load.add(GroupLoad::of(task, rates.get(at), now.taken_ns));
         group.alive += u64::from(!task.state.is_done());
-        if let Some(rates) = rates.get(at).filter(|_| task.meta.kind != TaskKind::Blocking) {
-            let sums = &mut group.rates;
-            *sums = [sums[0] + rates.polls, sums[1] + rates.busy, sums[2] + rates.scheduled];
-        }
-        if task.is_runnable() {
-            let delay_ns = task.time_in_state_ns(now.taken_ns);
-            group.longest_delay_ns = group.longest_delay_ns.max(delay_ns);
-        }
         // The group's name is the task's name without its number.
         group.unnumbered += u64::from(task.meta.name.len() == name.len());
         let spawned = spawned_ns(now.taken_ns, task) > base_ns;
@@ -80,7 +118,7 @@ pub(in crate::model) fn count_groups<'a>(
             group.youngest = task;
         }
     }
-    groups
+    (groups, parts)
 }
 
 fn spawned_ns(now: u64, task: &TaskStats) -> u64 {

@@ -48,7 +48,7 @@ pub use thresholds::Thresholds;
 
 pub(super) use context::RuleContext;
 pub(in crate::model) use fix::fix_for;
-pub(super) use groups::{GroupCount, count_groups};
+pub(super) use groups::{GroupCount, GroupLoad, GroupPart, count_groups};
 use rule_set::RuleSet;
 pub(super) use rules::of_long_poll;
 use store::FindingStore;

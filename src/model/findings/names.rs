@@ -42,7 +42,7 @@ mod tests {
     fn name_has_the_id_if_another_task_has_that_name() {
         let names = ["conn", "conn", "conn-1", "conn-2", "conn-2", "hog"];
         let now = snapshot(1, (11..).zip(names).map(|(id, name)| task(id, name)));
-        let groups = count_groups(&now, None, &[]);
+        let (groups, _) = count_groups(&now, None, &[]);
         let named = |groups: &[GroupCount<'_>]| {
             let name = |task: &TaskStats| display_name(task.key, &task.meta, &now.tasks, groups);
             now.tasks.iter().map(name).collect::<Vec<_>>()
@@ -63,7 +63,7 @@ mod tests {
     fn numbered_names_of_many_tasks_are_not_compared() {
         let tasks = (0..MAX_TASKS as u64).map(|id| task(id, "conn"));
         let now = snapshot(1, tasks.chain([task(20_001, "job-1"), task(20_002, "job-1")]));
-        let groups = count_groups(&now, None, &[]);
+        let (groups, _) = count_groups(&now, None, &[]);
         let name = |at: usize| {
             let task = &now.tasks[at];
             display_name(task.key, &task.meta, &now.tasks, &groups)

@@ -26,7 +26,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, width: u16, id: &Findin
     let parts = [
         wrapped(finding.fix, width, theme.title()),
         about(app, theme, target, finding, width),
-        cause(theme, finding, width),
+        cause(app, theme, finding, width),
         affected_tasks(theme, finding),
     ];
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
@@ -40,7 +40,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, width: u16, id: &Findin
 pub(super) fn preview(app: &App, theme: Theme, width: u16, id: &FindingId) -> Vec<Spans> {
     let Some((target, finding)) = finding(app, id) else { return Vec::new() };
     let mut lines = facts(theme, "fix", finding.fix, width);
-    lines.extend(cause(theme, finding, width));
+    lines.extend(cause(app, theme, finding, width));
     lines.extend(affected_tasks(theme, finding));
     lines.extend(about(app, theme, target, finding, width));
     lines
@@ -105,11 +105,11 @@ fn about(
 }
 
 /// The impact, the cause and the stack.
-fn cause(theme: Theme, finding: &Finding, width: u16) -> Vec<Spans> {
+fn cause(app: &App, theme: Theme, finding: &Finding, width: u16) -> Vec<Spans> {
     let Some(evidence) = &finding.evidence else { return Vec::new() };
     let impact = evidence.impact.as_ref().and_then(|impact| impact.sentence());
     let impact = impact.map(|impact| fact(theme, "this poll", impact));
-    impact.into_iter().chain(evidence::lines(theme, evidence, width)).collect()
+    impact.into_iter().chain(evidence::lines(app, theme, evidence, width)).collect()
 }
 
 /// The affected tasks, each with a bar for its delay.

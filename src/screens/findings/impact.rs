@@ -17,7 +17,6 @@ use crate::{
         preview,
         table::{self, Place, Spec},
     },
-    snapshot::ImpactAccuracy,
     text::{UNAVAILABLE, compact_count, duration, file_and_folder, task_seconds},
 };
 
@@ -133,11 +132,7 @@ fn cell(
     let unavailable = || (UNAVAILABLE.to_owned(), theme.dim());
     let (text, style) = match (place.column, impact) {
         (Column::Cost, Some(impact)) => {
-            let bound = match impact.accuracy {
-                ImpactAccuracy::Exact => "",
-                ImpactAccuracy::UpperBound => theme.glyph("≤ ", "<= "),
-                ImpactAccuracy::LowerBound => theme.glyph("≥ ", ">= "),
-            };
+            let bound = theme.bound(impact.accuracy);
             (format!("{bound}{}", task_seconds(impact.total_ns)), theme.warning())
         }
         (Column::Bar, Some(impact)) => {

@@ -33,9 +33,11 @@ pub(in crate::screens) fn lines(
         return vec![vec![(text.to_owned(), theme.dim())]];
     };
     let mut lines = wrapped(&row.offender.describe(), width, theme.warning());
-    for part in
-        [wrapped(row.fix(), width, theme.title()), cause(theme, &row, width), polls(theme, &row)]
-    {
+    for part in [
+        wrapped(row.fix(), width, theme.title()),
+        cause(app, theme, &row, width),
+        polls(theme, &row),
+    ] {
         lines.push(Spans::new());
         lines.extend(part);
     }
@@ -46,12 +48,12 @@ pub(in crate::screens) fn lines(
 pub(super) fn preview(app: &App, theme: Theme, width: u16, id: &OffenderId) -> Vec<Spans> {
     let Some(row) = app.model().offender(id) else { return Vec::new() };
     let mut lines = facts(theme, "fix", row.fix(), width);
-    lines.extend(cause(theme, &row, width));
+    lines.extend(cause(app, theme, &row, width));
     lines.extend(polls(theme, &row));
     lines
 }
 
-fn cause(theme: Theme, row: &OffenderRow<'_>, width: u16) -> Vec<Spans> {
+fn cause(app: &App, theme: Theme, row: &OffenderRow<'_>, width: u16) -> Vec<Spans> {
     let offender = row.offender;
     let mut lines = Vec::new();
     if offender.evidence.blocked_at().is_some() {
@@ -65,7 +67,7 @@ fn cause(theme: Theme, row: &OffenderRow<'_>, width: u16) -> Vec<Spans> {
         );
         lines.push(fact(theme, "of these", text));
     }
-    lines.extend(evidence::lines(theme, &offender.evidence, width));
+    lines.extend(evidence::lines(app, theme, &offender.evidence, width));
     lines
 }
 

@@ -1,16 +1,18 @@
 //! When each finding was active, one line each.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
-    app::App,
-    model::ActiveSpan,
+    app::{App, GraphWindow},
+    model::{ActiveSpan, Finding},
     screens::widgets::{canvas::Canvas, preview},
 };
 
 const MAX_ROWS: u16 = 8;
-/// The columns of the labels.
+/// The columns of the labels, unless the screen is wide.
 const LABEL: u16 = 32;
+
 /// The height for this many findings, with a title.
 pub(super) fn height(findings: usize) -> u16 {
     match u16::try_from(findings).unwrap_or(u16::MAX) {
@@ -21,7 +23,9 @@ pub(super) fn height(findings: usize) -> u16 {
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let findings = app.model().all_findings();
-    let label = LABEL.min(area.width / 3);
+    let name = |finding: &Finding| format!("{} {}", finding.rule, finding.subject);
+    let widest = findings.iter().map(|finding| name(finding).width()).max().unwrap_or(0) as u16;
+    let label = (widest + 4).min(LABEL.max(area.width / 3)).min(area.width / 2);
     let columns = area.width.saturating_sub(label + 1);
     if area.height < 2 || columns < 8 {
         return;
@@ -32,8 +36,13 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let selected = if selected < findings.len() { selected } else { 0 };
     let first = (selected + 1).saturating_sub(visible);
     let shown = findings.iter().skip(first).take(visible);
-    let span = app.graph_span();
-    preview::draw_titled(canvas, area, &format!("active in the last {}", span.as_str()), &[]);
+    let Some(model) = app.selected() else { return };
+    let (is_latest, span) = (!app.has_graph_selection(), app.graph_span_text(model));
+    let title = match is_latest {
+        true => format!("active in the last {span}"),
+        false => format!("active in the selected {span}"),
+    };
+    preview::draw_titled(canvas, area, &title, &[]);
     for (finding, y) in shown.zip(area.y + 1..area.bottom()) {
         let theme = canvas.theme;
         let style = match finding.active {
@@ -41,15 +50,10 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             false => theme.dim(),
         };
         let sign = theme.severity_glyph(finding.severity);
-        canvas.put(
-            area.x,
-            y,
-            label,
-            &format!(" {sign} {} {}", finding.rule, finding.subject),
-            style,
-        );
+        canvas.put(area.x, y, label, &format!(" {sign} {}", name(finding)), style);
         let Some(model) = app.model().target(finding.target) else { continue };
-        let (now_ns, span_ns) = (model.target().taken_ns, span.nanos());
+        let GraphWindow { end_ns, span_ns } = app.graph_window(model);
+        let now_ns = if is_latest { model.target().taken_ns } else { end_ns };
         let parts = parts(&finding.spans, now_ns, span_ns, usize::from(columns));
         let known = model.history().points().columns(now_ns, span_ns, usize::from(columns));
         for ((part, known), x) in parts.into_iter().zip(known).zip(area.x + label..) {
@@ -80,7 +84,7 @@ enum Part {
 /// time advances.
 fn parts(spans: &[ActiveSpan], now_ns: u64, span_ns: u64, columns: usize) -> Vec<Part> {
     let length_ns = (span_ns / columns as u64).max(1);
-    let end_ns = (now_ns / length_ns + 1) * length_ns;
+    let end_ns = (now_ns.saturating_sub(1) / length_ns + 1) * length_ns;
     let part = |age: usize| {
         let to_ns = end_ns.saturating_sub(age as u64 * length_ns);
         let from_ns = to_ns.saturating_sub(length_ns);
@@ -117,7 +121,8 @@ mod tests {
         let span = |from_ns, to_ns| ActiveSpan { from_ns, to_ns };
         let spans = [span(101 * S, 101 * S + S / 4), span(104 * S, 107 * S - 1)];
         assert_eq!(parts(&spans, 107 * S - 1), "----+--###");
-        assert_eq!(parts(&spans, 109 * S), "-+--###---");
+        assert_eq!(parts(&spans, 109 * S), "--+--###--");
+        assert_eq!(parts(&spans, 109 * S + 1), "-+--###---");
         assert_eq!(parts(&[], 2 * S), "----------");
     }
 }

@@ -1,5 +1,5 @@
 //! The lab: workloads, hog, trials and lesson, as lines that can be scrolled. On a wide screen the
-//! lesson is to the right.
+//! lesson is to the right of workloads and hog, and the trials are below both.
 
 mod hog;
 mod lesson;
@@ -131,10 +131,14 @@ fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
         lines.extend(hog::lines(&lab.hog, app.next_hog_kind(), theme, available));
         let console = lab.console.iter().flat_map(|served| console(served, theme, available));
         lines.extend(console.map(Line::from));
-        let trials = trials::lines(model.trials(), theme, available);
-        lines.extend((!trials.is_empty()).then(Line::default));
-        lines.extend(trials.into_iter().map(Line::from));
         lines
+    };
+    let trials = |available: usize| {
+        let trials = trials::lines(model.trials(), theme, available);
+        (!trials.is_empty())
+            .then(Line::default)
+            .into_iter()
+            .chain(trials.into_iter().map(Line::from))
     };
     if let Some([left, right]) = columns::widths(width) {
         let mut controls = controls(left);
@@ -143,10 +147,11 @@ fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
         let both = beside(texts, lesson, left, theme);
         controls.resize_with(both.len(), Line::default);
         let merged = controls.into_iter().zip(both).map(|(line, spans)| Line { spans, ..line });
-        return merged.collect();
+        return merged.chain(trials(width.into())).collect();
     }
     let available = usize::from(width).min(MAX_TEXT);
     let mut lines = controls(available);
+    lines.extend(trials(available));
     lines.push(Line::default());
     lines.extend(lesson::lines(&lab.lesson, theme, available).into_iter().map(Line::from));
     lines

@@ -25,15 +25,20 @@ const MIN_NAME: usize = 8;
 const BAR: usize = 10;
 
 pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: usize) -> Vec<Line> {
-    let name = name_width(lab, width);
-    let titles = format!(
-        " {:<name$} {:>5}{:>11}{:>8} {:BAR$} UNIT",
-        "WORKLOAD", "COUNT", "BASELINE/S", "NOW/S", ""
-    );
+    let plan = Plan::new(lab, width);
+    let name = plan.name;
+    let mut titles = format!(" {:<name$} {:>5}", "WORKLOAD", "COUNT");
+    if plan.has_baseline {
+        titles += &format!("{:>11}", "BASELINE/S");
+    }
+    titles += &format!("{:>8}", "NOW/S");
+    if plan.has_bar {
+        titles += &format!(" {:BAR$} UNIT", "");
+    }
     let mut lines: Vec<Line> = vec![vec![(titles, theme.title())].into()];
     for (at, workload) in lab.workloads.iter().enumerate() {
         let row = Some((at, width as u16));
-        lines.push(Line { row, ..line(workload, slowdown, theme, name) });
+        lines.push(Line { row, ..line(workload, slowdown, theme, plan) });
     }
     if !slowdown.no_factor.is_empty() {
         let text = format!("slowdown {UNAVAILABLE}: {}", slowdown.no_factor);
@@ -54,27 +59,54 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: us
     lines
 }
 
-/// The width of the names: that of the longest one, unless the units would have no room.
-fn name_width(lab: &LabStats, available: usize) -> usize {
-    const OTHERS: usize = 1 + 6 + 11 + 8 + 1 + BAR + 1;
-    let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(UnicodeWidthStr::width).max();
-    let names = &mut lab.workloads.iter().map(|workload| &*workload.name);
-    let units = &mut lab.workloads.iter().filter_map(|workload| workload.unit.as_deref());
-    let free = available.saturating_sub(OTHERS + widest(units).unwrap_or(0));
-    widest(names).unwrap_or(0).min(free).max(MIN_NAME)
+/// The columns that fit, names before numbers.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// The width of the names: that of the longest one, if there is room.
+    name: usize,
+    has_baseline: bool,
+    /// The bar of the current rate, and the unit.
+    has_bar: bool,
 }
 
-fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme, name: usize) -> Line {
+impl Plan {
+    fn new(lab: &LabStats, available: usize) -> Plan {
+        let widest =
+            |texts: &mut dyn Iterator<Item = &str>| texts.map(UnicodeWidthStr::width).max();
+        let names = &mut lab.workloads.iter().map(|workload| &*workload.name);
+        let longest = widest(names).unwrap_or(0).max(MIN_NAME);
+        let units = &mut lab.workloads.iter().filter_map(|workload| workload.unit.as_deref());
+        let (numbers, baseline) = (1 + 6 + 8 + 1, 11);
+        let bar = 1 + BAR + 1 + widest(units).unwrap_or(0);
+        let fits = |others: usize, name: usize| numbers + others + name <= available;
+        let has_bar = fits(baseline + bar, MIN_NAME);
+        let has_baseline = has_bar || fits(baseline, longest);
+        let others = if has_bar {
+            baseline + bar
+        } else if has_baseline {
+            baseline
+        } else {
+            0
+        };
+        let name = longest.min(available.saturating_sub(numbers + others)).max(MIN_NAME);
+        Plan { name, has_baseline, has_bar }
+    }
+}
+
+fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme, plan: Plan) -> Line {
+    let name = plan.name;
     let share = slowdown.shares.iter().find(|(name, ..)| *name == workload.name);
     let rate_of = |value: Option<f64>| optional(value, rate);
     let style = if workload.paused.is_some() { theme.dim() } else { Style::new() };
-    let start = format!(
-        " {:<name$} {:>5}{:>11}{:>8} ",
-        fit(&workload.name, name, theme.ascii),
-        workload.count,
-        rate_of(share.map(|(_, before, _)| *before)),
-        rate_of(share.map(|(_, _, now)| *now)),
-    );
+    let text = fit(&workload.name, name, theme.ascii);
+    let mut start = format!(" {text:<name$} {:>5}", workload.count);
+    if plan.has_baseline {
+        start += &format!("{:>11}", rate_of(share.map(|(_, before, _)| *before)));
+    }
+    start += &format!("{:>8} ", rate_of(share.map(|(_, _, now)| *now)));
+    if !plan.has_bar {
+        return vec![(start, style)].into();
+    }
     let bar = match share {
         Some((_, before, now)) if *before > 0.0 => bar(theme, now / before, BAR),
         _ => " ".repeat(BAR),

@@ -64,7 +64,7 @@ fn evidence(details: &Details<'_>, poll: &LongPoll, width: usize) -> Vec<Spans> 
     );
     let mut lines = paragraph(&head, width, Style::new());
     lines.extend(poll.profile_summary().iter().flat_map(|it| paragraph(it, width, Style::new())));
-    lines.extend(stack::lines(theme, poll, width));
+    lines.extend(stack::lines(details.app, theme, poll, width));
     lines
 }
 

@@ -11,11 +11,12 @@
 //! ```
 
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::Details;
 use crate::{
     model::LongPollEntry,
-    screens::widgets::canvas::Spans,
+    screens::{theme::Theme, widgets::canvas::Spans},
     snapshot::{PollImpact, PollKind},
     text::{duration, fit, plural, task_seconds},
 };
@@ -34,12 +35,13 @@ pub(super) fn lines(details: &Details<'_>, width: usize, max: usize) -> Vec<Span
         0 => None,
         _ => Some(vec![(format!(" {text}: {count}, newest first"), theme.title())]),
     };
-    let line = |entry: &LongPollEntry, length: u64, parts: [(String, Style); 2]| -> Spans {
+    // The first of `texts` that fits, or else the last one, cut.
+    let line = |entry: &LongPollEntry, length: u64, first: (String, Style), texts: &[String]| {
         let when = format!("   {:>9} {:>7}  ", when(entry, now), duration(length));
-        let [(first, style), (second, second_style)] = parts;
-        let left = width.saturating_sub(when.chars().count());
-        let second = fit(&second, left.saturating_sub(first.chars().count()), theme.ascii);
-        vec![(when, Style::new()), (first, style), (second.into_owned(), second_style)]
+        let left = width.saturating_sub(when.width() + first.0.width());
+        let fitting = texts.iter().find(|text| text.width() <= left).or(texts.last());
+        let text = fitting.map_or_else(String::new, |text| fit(text, left, theme.ascii).into());
+        vec![(when, Style::new()), first, (text, Style::new())]
     };
     let more = |listed: usize, all: usize| {
         let rest = all.saturating_sub(listed);
@@ -51,16 +53,17 @@ pub(super) fn lines(details: &Details<'_>, width: usize, max: usize) -> Vec<Span
     let others_max = delayed_by.min(max - own_max);
     let mut lines: Vec<Spans> = title("long polls, last minute", own).into_iter().collect();
     lines.extend(table.of_task(key.id).take(own_max).map(|entry| {
-        let impact = impact(entry.evidence.impact.as_deref());
-        let rest = format!("{}{}", cause(entry), names(entry.evidence.impact.as_deref()));
+        let impact = impact(theme, entry.evidence.impact.as_deref());
+        let names = |count| names(entry.evidence.impact.as_deref(), count);
+        let rest = (0..=MAX_NAMES).rev().map(|count| format!("{}{}", cause(entry), names(count)));
         let style = if entry.evidence.impact.is_some() { theme.warning() } else { theme.dim() };
-        line(entry, entry.evidence.length_ns, [(impact, style), (rest, Style::new())])
+        line(entry, entry.evidence.length_ns, (impact, style), &rest.collect::<Vec<_>>())
     }));
     lines.extend(more(own_max, own));
     lines.extend(title("delayed by other tasks, last minute", delayed_by));
     lines.extend(table.polls_that_delayed(key.id).take(others_max).map(|(entry, nanos)| {
         let name = entry.meta.as_ref().map_or("?", |meta| &meta.name);
-        line(entry, nanos, [(format!("{name}  "), theme.title()), (cause(entry), Style::new())])
+        line(entry, nanos, (format!("{name}  "), theme.title()), &[cause(entry)])
     }));
     lines.extend(more(others_max, delayed_by));
     lines
@@ -74,12 +77,12 @@ fn when(entry: &LongPollEntry, now: u64) -> String {
 }
 
 /// `16 tasks, 1.20 task-s`.
-fn impact(impact: Option<&PollImpact>) -> String {
+fn impact(theme: Theme, impact: Option<&PollImpact>) -> String {
     match impact {
         None => "impact –  ".to_owned(),
         Some(impact) if impact.tasks == 0 => "no task delayed  ".to_owned(),
         Some(impact) => {
-            let qualifier = impact.accuracy.qualifier();
+            let qualifier = theme.bound(impact.accuracy);
             let (tasks, seconds) =
                 (plural(impact.tasks as u64, "task"), task_seconds(impact.total_ns));
             format!("{tasks}, {qualifier}{seconds} task-s  ")
@@ -96,15 +99,15 @@ fn cause(entry: &LongPollEntry) -> String {
     }
 }
 
-/// The tasks with the longest delays.
-fn names(impact: Option<&PollImpact>) -> String {
-    let Some(impact) = impact.filter(|impact| !impact.most_delayed.is_empty()) else {
+/// The `max` tasks with the longest delays.
+fn names(impact: Option<&PollImpact>, max: usize) -> String {
+    let Some(impact) = impact.filter(|impact| max > 0 && !impact.most_delayed.is_empty()) else {
         return String::new();
     };
     let name = |waited: &crate::snapshot::DelayedTask| {
         format!("{} {}", waited.name, duration(waited.delay_ns))
     };
-    let named: Vec<_> = impact.most_delayed.iter().take(MAX_NAMES).map(name).collect();
-    let more = if impact.tasks > MAX_NAMES { ", …" } else { "" };
+    let named: Vec<_> = impact.most_delayed.iter().take(max).map(name).collect();
+    let more = if impact.tasks > named.len() { ", …" } else { "" };
     format!("  {}{more}", named.join(", "))
 }

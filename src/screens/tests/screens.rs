@@ -422,3 +422,17 @@ proptest! {
         prop_assert!(buffer.content().iter().any(|cell| cell.symbol() != " "));
     }
 }
+
+#[test]
+fn stack_states_that_its_file_is_newer_than_the_program() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.hog(2 * S).keys("5<Enter>");
+    const TEXT: &str = "the file is newer than the program";
+    let shown = stage.app.shown_source().expect("the long poll has a stack");
+    assert!(!stage.screen(120, 36).contains(TEXT));
+    stage.app.mark_newer(shown);
+    assert!(stage.screen(120, 36).contains(TEXT));
+    // Another task is not about that file.
+    stage.keys("<Esc>1G<Enter>");
+    assert!(!stage.screen(120, 36).contains(TEXT));
+}

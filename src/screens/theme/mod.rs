@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::{
     app::{ColorDepth, Settings},
     model::{Severity, Thresholds},
-    snapshot::State,
+    snapshot::{ImpactAccuracy, State},
 };
 use palette::{Hue, Palette};
 
@@ -139,5 +139,14 @@ impl Theme {
     /// The glyph, or its replacement if only ASCII characters may be used.
     pub(super) fn glyph(self, glyph: &'static str, ascii: &'static str) -> &'static str {
         if self.ascii { ascii } else { glyph }
+    }
+
+    /// The sign before an impact that is a bound, with a space.
+    pub(super) fn bound(self, accuracy: ImpactAccuracy) -> &'static str {
+        match accuracy {
+            ImpactAccuracy::Exact => "",
+            ImpactAccuracy::UpperBound => self.glyph("≤ ", "<= "),
+            ImpactAccuracy::LowerBound => self.glyph("≥ ", ">= "),
+        }
     }
 }

@@ -31,16 +31,23 @@ pub(super) fn unavailable(app: &App, theme: Theme, width: u16) -> Vec<Spans> {
         .collect()
 }
 
-/// The poll under the cursor, and its neighbors. Without a cursor, the keys that show one.
-pub(super) fn cursor(app: &App, theme: Theme, width: u16) -> [Spans; 2] {
+/// The poll under the cursor, and its neighbors. Without a cursor, the keys that show one,
+/// in at most `max_lines` lines.
+pub(super) fn cursor(app: &App, theme: Theme, width: u16, max_lines: u16) -> [Spans; 2] {
     let timeline = app.polls();
     let Some(cursor) = app.timeline.cursor_ns() else {
         let arrows = theme.glyph("← →", "h l");
-        let hint = format!(
-            "Space freezes; + - or the wheel zoom, a drag selects a span, {arrows} n N move the \
-             cursor, Enter opens"
-        );
-        let mut lines = wrap(&hint, usize::from(width.saturating_sub(2))).into_iter();
+        let hints = [
+            format!(
+                "Space freezes; + - or the wheel zoom, a drag selects a span, {arrows} n N move \
+                 the cursor, Enter opens"
+            ),
+            format!("+ - zoom, {arrows} n N cursor, Enter opens"),
+        ];
+        let available = usize::from(width.saturating_sub(2));
+        let hints = hints.map(|hint| wrap(&hint, available));
+        let fitting = hints.into_iter().find(|lines| lines.len() <= max_lines.into());
+        let mut lines = fitting.unwrap_or_default().into_iter();
         let mut line = || match lines.next() {
             Some(text) => vec![(format!(" {text}"), theme.dim())],
             None => Spans::new(),

@@ -147,7 +147,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         y += 1;
     }
     let mut lines = Vec::new();
-    match (plan.cursor, lines::cursor(app, canvas.theme, area.width)) {
+    match (plan.cursor, lines::cursor(app, canvas.theme, area.width, plan.cursor)) {
         (0, _) => {}
         (1, cursor) => lines.push(cursor.concat()),
         (_, cursor) => lines.extend(cursor),

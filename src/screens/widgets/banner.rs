@@ -40,9 +40,12 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 const KEY_WIDTH: usize = "  ! why ".len();
 
-/// The sentence, the place and whether the key fit into `width` columns. The line number is the most
-/// useful part; the number of other findings, the end of the sentence, the key and the folder make
-/// room for it.
+/// A folder is worth the part of the sentence that exceeds these columns.
+const MIN_SENTENCE: usize = 16;
+
+/// The sentence, the place and whether the key fit into `width` columns. The place is the most useful
+/// part; the number of other findings, the end of the sentence, the time without a CPU, the key and,
+/// at last, the folder make room for it.
 fn fit<'a>(
     sentence: &str,
     more: &str,
@@ -52,19 +55,25 @@ fn fit<'a>(
 ) -> (String, &'a str, bool) {
     let file = place.rsplit('/').next().unwrap_or(place);
     let gap = |place: &str| if place.is_empty() { 0 } else { 2 + place.width() };
-    let left =
-        |place, has_key| available.saturating_sub(gap(place) + if has_key { KEY_WIDTH } else { 0 });
+    let left = |place: &str, has_key| {
+        available.saturating_sub(gap(place) + if has_key { KEY_WIDTH } else { 0 })
+    };
     let texts = clauses(sentence).map(|part| format!("{part}{more}"));
-    let texts: Vec<_> = texts.chain(clauses(sentence).map(str::to_owned)).collect();
-    let attempts = [(place, has_key), (place, false), (file, has_key), (file, false)];
-    for (place, has_key) in attempts {
+    let mut texts: Vec<_> = texts.chain(clauses(sentence).map(str::to_owned)).collect();
+    let shortest = clauses(sentence).last().unwrap_or(sentence);
+    let shortest = shortest.split_once(" (").map_or(shortest, |(before, _)| before);
+    texts.push(shortest.to_owned());
+    for has_key in [has_key, false] {
         if let Some(text) = texts.iter().find(|text| text.width() <= left(place, has_key)) {
             return (text.clone(), place, has_key);
         }
     }
-    // Part of the sentence is worth more than a place that takes most of the line.
-    match left(file, false) {
-        ..8 => (sentence.to_owned(), "", false),
-        width => (fit_text(sentence, width, false).into_owned(), file, false),
+    let places = [(place, MIN_SENTENCE), (file, MIN_SENTENCE / 2)];
+    match places.into_iter().find(|(place, min)| left(place, false) >= *min) {
+        Some((place, _)) => {
+            let text = fit_text(shortest, left(place, false), false).into_owned();
+            (text, place, false)
+        }
+        None => (sentence.to_owned(), "", false),
     }
 }

@@ -11,13 +11,14 @@
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
-    canvas::Canvas,
+    canvas::{Canvas, Spans},
+    chart,
     graph::{VALUES_PER_CELL, area as chart_lines},
     history_graph::history_graphs,
 };
 use crate::{
-    app::{App, HitTarget},
-    model::{HistoryEvent, Severity, TargetModel},
+    app::{App, GraphWindow, HitTarget},
+    model::{HistoryEvent, HistoryPoint, Severity, TargetModel},
     text::{UNAVAILABLE, wrap},
 };
 
@@ -43,16 +44,15 @@ pub fn height(app: &App, width: u16, height: u16) -> u16 {
 /// Draws the graphs of the selected target.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(model) = app.selected() else { return };
-    canvas.on_click(area, HitTarget::Graph);
+    canvas.on_click(area, HitTarget::Graph { column: 0, columns: 1 });
     let count = (area.width / MIN_WIDTH).clamp(1, 3);
     let width = area.width / count;
     let is_band = area.height >= BAND;
-    let span_ns = app.graph_span().nanos();
-    let now_ns = model.target().known_until_ns;
+    let window = app.graph_window(model);
     let theme = canvas.theme;
     let columns = |cells: u16| {
         let columns = usize::from(cells) * VALUES_PER_CELL;
-        model.history().points().columns(now_ns, span_ns, columns)
+        model.history().points().columns(window.end_ns, window.span_ns, columns)
     };
     let all = history_graphs(model, app.model().thresholds(), theme, &columns(width));
     for (graph, nth) in all.iter().zip(0..count) {
@@ -84,23 +84,44 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             continue;
         }
         if is_band {
-            let span = app.graph_span().as_str();
-            x += canvas.put(x, at.y, at.right().saturating_sub(x), span, theme.dim());
+            let span = app.graph_span_text(model);
+            x += canvas.put(x, at.y, at.right().saturating_sub(x), &span, theme.dim());
         }
         let points = columns(chart.width);
         let values: Vec<_> =
             points.iter().map(|point| Some((graph.of)(point.as_ref()?)? / graph.top)).collect();
         let text = chart_lines(theme, &values, usize::from(chart.height));
+        let style = |pair: &[Option<HistoryPoint>]| {
+            // The later point, which is that of the value beside the title at the right edge.
+            let point = pair.iter().flatten().next_back();
+            point.map_or_else(Style::new, |point| {
+                (graph.style)(point, app.model().thresholds(), theme)
+            })
+        };
+        let styles: Vec<Style> = points.chunks(VALUES_PER_CELL).map(style).collect();
         for (line, y) in text.iter().zip(chart.y..) {
-            canvas.put(chart.x, y, chart.width, line, theme.busy());
+            canvas.line(chart.x, y, chart.right(), &colored(line, &styles));
         }
         if is_band {
             for (label, y) in graph.axis.iter().zip(chart.y..) {
                 canvas.put_right(at.x, y, AXIS, label, theme.dim());
             }
-            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, (now_ns, span_ns), x);
+            marks(model, canvas, Rect { y: at.y, height: 1, ..chart }, window, x);
+        }
+        chart::select(app, canvas, chart);
+    }
+}
+
+/// A line of a graph with the style of each character. Neighbors with one style are one span.
+fn colored(line: &str, styles: &[Style]) -> Spans {
+    let mut spans = Spans::new();
+    for (character, style) in line.chars().zip(styles) {
+        match spans.last_mut() {
+            Some((text, last)) if last == style => text.push(character),
+            _ => spans.push((character.into(), *style)),
         }
     }
+    spans
 }
 
 /// Marks of the hog, of restarts and of findings above a graph, right of `free_from`.
@@ -108,13 +129,16 @@ fn marks(
     model: &TargetModel,
     canvas: &mut Canvas<'_>,
     line: Rect,
-    (now_ns, span_ns): (u64, u64),
+    GraphWindow { end_ns, span_ns }: GraphWindow,
     free_from: u16,
 ) {
     let theme = canvas.theme;
     let cell_ns = (span_ns / u64::from(line.width.max(1))).max(1);
-    let last = now_ns / cell_ns;
+    let last = end_ns.saturating_sub(1) / cell_ns;
     let mut mark = |at_ns: u64, glyph: &str, style: Style| {
+        if at_ns > end_ns {
+            return;
+        }
         let age = last.saturating_sub(at_ns / cell_ns).try_into().unwrap_or(u16::MAX);
         if age < line.width && line.right() - 1 - age > free_from {
             canvas.put(line.right() - 1 - age, line.y, 2, glyph, style);

@@ -26,6 +26,9 @@ struct Part {
     rank: u8,
     right: bool,
     text: String,
+    /// The width of its longest usual text, so that a number with one digit more or less drops no
+    /// other part.
+    reserved: usize,
     /// A longer text, used if there is room beside the chosen parts.
     long: Option<String>,
     style: Style,
@@ -35,14 +38,22 @@ impl Part {
     fn or_longer(self, long: String) -> Part {
         Part { long: Some(long), ..self }
     }
+
+    fn reserving(self, longest: &str) -> Part {
+        Part { reserved: longest.width(), ..self }
+    }
+
+    fn width(&self) -> u16 {
+        self.text.width().max(self.reserved) as u16
+    }
 }
 
 fn left(rank: u8, text: impl Into<String>, style: Style) -> Part {
-    Part { rank, right: false, text: text.into(), long: None, style }
+    Part { rank, right: false, text: text.into(), reserved: 0, long: None, style }
 }
 
 fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
-    Part { rank, right: true, text: text.into(), long: None, style }
+    Part { rank, right: true, text: text.into(), reserved: 0, long: None, style }
 }
 
 const GAP: u16 = 2;
@@ -64,21 +75,25 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// The parts that fit, chosen by rank.
+/// The parts that fit, chosen by rank. The first one that does not fit ends the choice, so that a
+/// narrow part never comes and goes in the place of a more important one.
 fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
     let mut by_rank: Vec<usize> = (0..parts.len()).collect();
     by_rank.sort_by_key(|at| parts[*at].rank);
     let (mut left, mut chosen) = (width, vec![false; parts.len()]);
     for at in by_rank {
-        let wide = parts[at].text.width() as u16 + GAP;
-        chosen[at] = wide <= left || parts[at].rank == 0;
-        left = left.saturating_sub(if chosen[at] { wide } else { 0 });
+        let wide = parts[at].width() + GAP;
+        if wide > left && parts[at].rank > 0 {
+            break;
+        }
+        chosen[at] = true;
+        left = left.saturating_sub(wide);
     }
     let chosen = parts.into_iter().zip(chosen).filter_map(|(part, chosen)| chosen.then_some(part));
     let mut parts: Vec<Part> = chosen.collect();
     for part in &mut parts {
         let Some(long) = part.long.take() else { continue };
-        let more = (long.width() as u16).saturating_sub(part.text.width() as u16);
+        let more = (long.width() as u16).saturating_sub(part.width());
         if more <= left {
             left -= more;
             part.text = long;
@@ -118,7 +133,8 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
         parts.push(left(1, text, style));
     }
     parts.extend(lacking_cpu(model).map(|text| right(2, text, theme.warning())));
-    parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+    let uptime = duration(target.runtime.uptime_ns);
+    parts.push(left(8, format!("up {uptime}"), theme.dim()));
     parts.push(left(9, interval(app), theme.dim()));
     parts.extend(app.own_cost.map(|cost| {
         let part = left(10, own_cost(&cost), theme.dim());
@@ -230,12 +246,6 @@ fn console(served: &ConsoleStats, theme: Theme) -> Part {
     left(4, format!("console :{} +{added}/poll", served.address.port()), theme.warning())
 }
 
-/// Whether tasks have been runnable for as long as a long poll. Otherwise the work itself is slow.
-fn delays_tasks(model: &TargetModel) -> bool {
-    let delays = model.scheduling_delay();
-    delays.longest_ns.max(delays.p99_ns.unwrap_or(0)) >= model.long_poll_ns()
-}
-
 /// Scheduling delay and slowdown.
 fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, theme: Theme) {
     let delay = model.scheduling_delay().p99_ns;
@@ -243,7 +253,7 @@ fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Threshold
     let delay = delay.filter(|_| model.target().description.has(FieldId::SchedulingDelay));
     let text = format!("delay p99 {}", optional(delay, bucket_duration));
     let long = format!("sched {text}");
-    parts.push(right(3, text, style).or_longer(long));
+    parts.push(right(3, text, style).or_longer(long).reserving("delay p99 ~210µs"));
     let Some(slowdown) = model.slowdown().factor else {
         let reason = &model.slowdown().no_factor;
         if !reason.is_empty() {
@@ -252,20 +262,50 @@ fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Threshold
         }
         return;
     };
-    let times = theme.glyph("×", "x");
     let (text, style) = match slowdown {
-        Factor::Standstill => (times.to_owned() + theme.glyph("∞", "inf"), theme.critical()),
-        Factor::Times(n) if n >= 10.0 && delays_tasks(model) => {
-            (factor(n, times), theme.critical())
-        }
-        Factor::Times(n) if n >= 1.5 => (factor(n, times), theme.warning()),
-        Factor::Times(n) => (factor(n.max(1.0), times), theme.good()),
+        Factor::Standstill => (theme.glyph("∞", "inf").to_owned(), theme.critical()),
+        Factor::Times(n) if n >= 10.0 => (factor(n), theme.critical()),
+        Factor::Times(n) if n >= 1.5 => (factor(n), theme.warning()),
+        Factor::Times(n) => (factor(n.max(1.0)), theme.good()),
     };
-    let mut part = right(0, format!("slowdown {text}"), style);
+    let text = format!("slowdown {}{text}", theme.glyph("×", "x"));
+    let mut part = right(0, text, style).reserving("slowdown ×1.0");
     if let Some(since_ns) = model.slowdown().standstill_since_ns {
         let lasted = duration(model.target().taken_ns.saturating_sub(since_ns));
         let long = format!("{}: no work done for {lasted}", part.text);
         part = part.or_longer(long);
     }
     parts.push(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(width: u16, delay: &str) -> Vec<String> {
+        let plain = Style::new();
+        let parts = vec![
+            left(0, "lab:mixed", plain),
+            left(8, "up 1m23s", plain),
+            left(9, "4 Hz", plain),
+            right(3, delay, plain).reserving("delay p99 ~210µs"),
+        ];
+        fitting(parts, width).into_iter().map(|part| part.text).collect()
+    }
+
+    #[test]
+    fn part_is_never_replaced_by_a_less_important_one() {
+        assert_eq!(texts(45, "delay p99 ~1s"), ["lab:mixed", "up 1m23s", "4 Hz", "delay p99 ~1s"]);
+        assert_eq!(texts(40, "delay p99 ~1s"), ["lab:mixed", "up 1m23s", "delay p99 ~1s"]);
+        assert_eq!(texts(36, "delay p99 ~1s"), ["lab:mixed", "delay p99 ~1s"], "room for 4 Hz");
+    }
+
+    #[test]
+    fn longer_number_drops_no_other_part() {
+        for width in 20..60 {
+            let [short, long] =
+                ["delay p99 ~1s", "delay p99 ~210µs"].map(|delay| texts(width, delay).len());
+            assert_eq!(short, long, "{width}");
+        }
+    }
 }

@@ -35,13 +35,12 @@ pub fn lines(theme: Theme, name: &str, histogram: &Histogram, available: usize) 
         return vec![vec![title, ("  none yet".to_owned(), theme.dim())]];
     }
     let quantile = |q| optional(histogram.quantile(q), bucket_duration);
-    let percentiles = format!(
-        "  p50 {}  p90 {}  p99 {}  max {}",
-        quantile(0.5),
-        quantile(0.9),
-        quantile(0.99),
-        optional(histogram.quantile(1.0), duration)
-    );
+    let [p50, p90, p99] = [0.5, 0.9, 0.99].map(quantile);
+    let max = optional(histogram.quantile(1.0), duration);
+    let mut percentiles = format!("  p50 {p50}  p90 {p90}  p99 {p99}  max {max}");
+    if title.0.width() + percentiles.width() > available {
+        percentiles = format!("  p50 {p50}  p99 {p99}  max {max}");
+    }
     let mut lines = vec![vec![title, (percentiles, Style::new())]];
     let mut counts = [0; BUCKETS];
     histogram.buckets().for_each(|(from, n)| counts[bucket_of(from).min(BUCKETS - 1)] += n);

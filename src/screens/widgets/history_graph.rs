@@ -22,6 +22,8 @@ pub(super) struct HistoryGraph {
     pub of: fn(&HistoryPoint) -> Option<f64>,
     /// The value at the top.
     pub top: f64,
+    /// The color of a point.
+    pub style: fn(&HistoryPoint, &Thresholds, Theme) -> Style,
 }
 
 /// The graphs of a target: busy workers, scheduling delay, and work or polls. The runnable tasks and
@@ -67,6 +69,7 @@ impl History<'_> {
             axis: percent_axis(),
             of: |point| point.busy,
             top: 1.0,
+            style: plain,
         }
     }
 
@@ -81,6 +84,9 @@ impl History<'_> {
             axis: ["10 s", "10 ms", "10 µs"].map(str::to_owned),
             of: |point| point.delay_p99_ns.map(delay_height),
             top: 1.0,
+            style: |point, thresholds, theme| {
+                theme.length(thresholds, point.delay_p99_ns.unwrap_or(0), theme.busy())
+            },
         }
     }
 
@@ -89,12 +95,7 @@ impl History<'_> {
         let all = self.points.iter().chain([&self.latest]).flatten();
         all.into_iter().find_map(|point| point.work)?;
         let text = |work: f64| {
-            let style = match work {
-                ..0.1 => self.theme.severity(Severity::Critical),
-                ..0.67 => self.theme.severity(Severity::Warning),
-                _ => self.theme.good(),
-            };
-            (whole_percent(work.min(1.0)), style)
+            (whole_percent(work.min(1.0)), work_style(self.theme, work, self.theme.good()))
         };
         Some(HistoryGraph {
             title: "work, of baseline",
@@ -103,6 +104,7 @@ impl History<'_> {
             axis: percent_axis(),
             of: |point| point.work,
             top: 1.0,
+            style: |point, _, theme| work_style(theme, point.work.unwrap_or(1.0), theme.busy()),
         })
     }
 
@@ -117,6 +119,7 @@ impl History<'_> {
             axis: [rate(top), rate(top / 2.0), "0".into()],
             of,
             top,
+            style: plain,
         }
     }
 
@@ -154,6 +157,7 @@ impl History<'_> {
             axis: [label(top), middle, "0".into()],
             of,
             top,
+            style: plain,
         }
     }
 
@@ -179,6 +183,19 @@ impl History<'_> {
     }
 }
 
+fn plain(_: &HistoryPoint, _: &Thresholds, theme: Theme) -> Style {
+    theme.busy()
+}
+
+/// The style of a share of the baseline's work; `good` from two thirds on.
+fn work_style(theme: Theme, work: f64, good: Style) -> Style {
+    match work {
+        ..0.1 => theme.severity(Severity::Critical),
+        ..0.67 => theme.severity(Severity::Warning),
+        _ => good,
+    }
+}
+
 fn percent_axis() -> [String; 3] {
     ["100%", "50%", "0%"].map(str::to_owned)
 }
@@ -186,7 +203,8 @@ fn percent_axis() -> [String; 3] {
 /// The ends of the logarithmic axis of delays, as powers of ten of a nanosecond.
 const DELAY_AXIS: (f64, f64) = (4.0, 10.0);
 
-fn delay_height(delay_ns: u64) -> f64 {
+/// The height of a delay on that axis, 0 to 1.
+pub fn delay_height(delay_ns: u64) -> f64 {
     let (low, high) = DELAY_AXIS;
     ((delay_ns.max(1) as f64).log10() - low) / (high - low)
 }

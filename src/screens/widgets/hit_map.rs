@@ -27,6 +27,9 @@ impl HitMap {
             HitTarget::Moment { worker, .. } => {
                 HitTarget::Moment { worker, column: usize::from(x - area.x) }
             }
+            HitTarget::Graph { columns, .. } => {
+                HitTarget::Graph { column: usize::from(x - area.x), columns }
+            }
             target => target,
         })
     }

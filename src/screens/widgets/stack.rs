@@ -13,13 +13,14 @@ use unicode_width::UnicodeWidthStr;
 
 use super::canvas::Spans;
 use crate::{
+    app::App,
     screens::theme::Theme,
-    text::{fit, fit_path, plural},
+    text::{fit, fit_path, plural, wrap},
     watch::{Frame, FrameKind, LongPoll},
 };
 
 /// The lines of the stack, if there is one, in `width` columns. The offending frame is marked.
-pub fn lines(theme: Theme, evidence: &LongPoll, width: usize) -> Vec<Spans> {
+pub fn lines(app: &App, theme: Theme, evidence: &LongPoll, width: usize) -> Vec<Spans> {
     let Some(stack) = &evidence.stack else { return Vec::new() };
     let frames = stack.task_frames();
     let captures = match evidence.captures {
@@ -28,6 +29,11 @@ pub fn lines(theme: Theme, evidence: &LongPoll, width: usize) -> Vec<Spans> {
     };
     let title = format!(" stack, innermost first{captures}");
     let mut lines = vec![vec![(title, theme.dim())]];
+    if app.is_source_newer() {
+        let text = "the file is newer than the program: its lines may have moved";
+        let wrapped = wrap(text, width.saturating_sub(2)).into_iter();
+        lines.extend(wrapped.map(|line| vec![(format!(" {line}"), theme.warning())]));
+    }
     let width = width.saturating_sub(6);
     let is_folded = |frame: &Frame| {
         let is = |other: Option<&Frame>| other.is_some_and(|other| std::ptr::eq(other, frame));

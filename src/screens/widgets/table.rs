@@ -101,12 +101,22 @@ pub fn places<C: Copy + PartialEq>(specs: &[Spec<C>], sorted: C, width: u16) -> 
         widths[at] = spec.width.wanted.min(left).max(spec.width.min);
         left = left.saturating_sub(widths[at] + 1);
     }
+    // Each column gets a part of the rest in proportion to what it can use.
+    let usable = |(spec, wide): (&Spec<C>, u16)| match wide {
+        0 => 0,
+        wide => spec.width.max.saturating_sub(wide),
+    };
+    let mut total: u16 = specs.iter().zip(widths.iter().copied()).map(usable).sum();
+    for (spec, wide) in specs.iter().zip(&mut widths) {
+        let more = usable((spec, *wide));
+        let share = u32::from(left.min(total)) * u32::from(more) / u32::from(total.max(1));
+        *wide += share as u16;
+        left -= share as u16;
+        total -= more;
+    }
     let mut x = 1;
     let mut places = Vec::with_capacity(specs.len());
     for (spec, wide) in specs.iter().zip(widths).filter(|(_, wide)| *wide > 0) {
-        let grown = spec.width.max.saturating_sub(wide).min(left);
-        left -= grown;
-        let wide = wide + grown;
         let place_width = wide.min(width.saturating_sub(x));
         places.push(Place { column: spec.column, x, width: place_width, right: spec.right });
         x += wide + 1;

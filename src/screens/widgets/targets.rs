@@ -9,12 +9,15 @@
 use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Spans};
+use super::{
+    canvas::{Canvas, Spans},
+    columns::width_of,
+};
 use crate::{
     app::App,
     screens::theme::Theme,
     snapshot::{Connection, Target},
-    text::{count, wrap},
+    text::{clauses, count, wrap},
 };
 
 /// The steps that prepare a target.
@@ -51,7 +54,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             true => targets.split_off(width.saturating_sub(1)),
             false => Vec::new(),
         };
-        lines = targets.iter().map(|target| line(theme, target)).collect();
+        lines = targets.iter().map(|target| line(theme, target, area.width)).collect();
         let live = rest.iter().filter(|target| target.connection.is_live()).count();
         if !rest.is_empty() {
             let text = format!(" and {} more targets, {live} connected", rest.len());
@@ -74,38 +77,65 @@ fn trouble(target: &Target) -> u8 {
     }
 }
 
-/// The line of a target, and more lines if its losses do not fit.
+/// The line of a target, and more lines if its state or its losses do not fit.
 fn all_lines(theme: Theme, target: &Target, width: u16) -> Vec<Spans> {
-    let whole = line(theme, target);
-    let wide: usize = whole.iter().map(|(text, _)| text.width()).sum();
-    let losses = losses(target);
-    let (Some(losses), true) = (losses, wide > usize::from(width)) else { return vec![whole] };
     const INDENT: &str = "   ";
-    let below = wrap(&losses, usize::from(width).saturating_sub(INDENT.len() + 1));
-    let below = below.into_iter().map(|text| vec![(format!("{INDENT}{text}"), theme.warning())]);
-    [head(theme, target)].into_iter().chain(below).collect()
+    let fits = |line: &Spans| width_of(line) <= usize::from(width);
+    let below = |text: &str, style: Style| -> Vec<Spans> {
+        let lines = wrap(text, usize::from(width).saturating_sub(INDENT.len() + 1));
+        lines.into_iter().map(|text| vec![(format!("{INDENT}{text}"), style)]).collect()
+    };
+    let (status, losses) = (target.status(), losses(target));
+    // The time of the next attempt makes room for the reason of the failure.
+    let has_reason = |part: &&str| *part == status || part.contains(": ");
+    let mut heads = clauses(&status).filter(has_reason).map(|part| head(theme, target, part));
+    let head = heads.find(fits).unwrap_or_else(|| head(theme, target, &status));
+    let with_losses = with_losses(head.clone(), losses.as_deref(), theme);
+    if fits(&with_losses) {
+        return vec![with_losses];
+    }
+    let mut lines = if fits(&head) {
+        vec![head]
+    } else {
+        let (_, style) = sign(theme, target);
+        let name = self::head(theme, target, "");
+        [name].into_iter().chain(below(&status, style)).collect()
+    };
+    lines.extend(losses.iter().flat_map(|losses| below(losses, theme.warning())));
+    lines
 }
 
-/// A target in one line.
-fn line(theme: Theme, target: &Target) -> Spans {
-    let mut spans = head(theme, target);
-    spans.extend(losses(target).map(|losses| (format!("  {losses}"), theme.warning())));
-    spans
+/// A target in one line, with as much of its state as fits.
+fn line(theme: Theme, target: &Target, width: u16) -> Spans {
+    let status = target.status();
+    let heads = clauses(&status).map(|part| head(theme, target, part));
+    let mut fitting = heads.filter(|line| width_of(line) <= usize::from(width));
+    let head = fitting.next().unwrap_or_else(|| head(theme, target, &status));
+    with_losses(head, losses(target).as_deref(), theme)
 }
 
-/// The state of the connection, and the number of tasks.
-fn head(theme: Theme, target: &Target) -> Spans {
-    let (sign, style) = match &target.connection {
+fn with_losses(mut head: Spans, losses: Option<&str>, theme: Theme) -> Spans {
+    head.extend(losses.map(|losses| (format!("  {losses}"), theme.warning())));
+    head
+}
+
+fn sign(theme: Theme, target: &Target) -> (&'static str, Style) {
+    match &target.connection {
         Connection::Connecting { .. } => (theme.glyph("○", "o"), theme.dim()),
         Connection::Connected | Connection::InProcess => (theme.glyph("●", "*"), theme.good()),
         Connection::Stale { .. } => (theme.glyph("▲", "!"), theme.warning()),
         Connection::Lost { .. } => (theme.glyph("×", "x"), theme.critical()),
-    };
-    let mut spans: Spans = vec![
-        (format!(" {sign} "), style),
-        (target.description.name.to_string(), theme.title()),
-        (format!("  {}", target.status()), style),
-    ];
+    }
+}
+
+/// The name, the state of the connection, and the number of tasks.
+fn head(theme: Theme, target: &Target, status: &str) -> Spans {
+    let (sign, style) = sign(theme, target);
+    let mut spans: Spans =
+        vec![(format!(" {sign} "), style), (target.description.name.to_string(), theme.title())];
+    if !status.is_empty() {
+        spans.push((format!("  {status}"), style));
+    }
     if target.epoch > 0 {
         spans.push((format!("  {} tasks", count(target.runtime.measured_tasks)), Style::new()));
     }
