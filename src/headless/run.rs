@@ -19,12 +19,15 @@ use crate::{
     model::Model,
     report::{Format, Phase, Summary, csv, json, text},
     snapshot::{Command, LabCommand, LabStats, Outcome, Snapshot, Subscription},
-    source::{Source, sample_all},
+    source::{Source, last_samples, sample_all},
 };
 
 /// Maximum time for which the report waits for the symbols of the last stacks. The first symbols of
 /// a large program take about a second; the report states which ones are missing.
 const SYMBOLS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The reports contain the distributions of groups.
+const SUBSCRIPTION: Subscription = Subscription { task: None, groups: true, timeline: false };
 
 /// A run in progress.
 pub(super) struct Run<'a> {
@@ -110,10 +113,8 @@ impl<'a> Run<'a> {
         } else {
             self.phase("run", until, out)?;
         }
-        // Waits for all sources, so `any`, which stops at the first one, cannot be used.
-        let settled = self.sources.iter_mut().map(|source| source.settle(SYMBOLS_TIMEOUT));
-        if settled.fold(false, |any, waited| any | waited) {
-            self.sample();
+        if let Some(last) = last_samples(&mut self.sources, &SUBSCRIPTION, SYMBOLS_TIMEOUT) {
+            self.process(&last);
         }
         let model = self.model_since(self.phase_start.as_ref());
         match self.plan.format {
@@ -202,8 +203,14 @@ impl<'a> Run<'a> {
     /// Takes a snapshot and checks the gate.
     pub(super) fn sample(&mut self) -> Arc<Snapshot> {
         let begin = Instant::now();
-        let subscription = Subscription { groups: true, ..Subscription::default() };
-        self.model.advance(&sample_all(&mut self.sources, &subscription));
+        let snapshot = sample_all(&mut self.sources, &SUBSCRIPTION);
+        let snapshot = self.process(&snapshot);
+        self.sample_time = begin.elapsed();
+        snapshot
+    }
+
+    fn process(&mut self, snapshot: &Snapshot) -> Arc<Snapshot> {
+        self.model.advance(snapshot);
         self.gate.check(&self.model);
         // The model excludes the time in which the process was stopped.
         let snapshot = Arc::new(self.model.snapshot());
@@ -211,7 +218,6 @@ impl<'a> Run<'a> {
             let mut labs = snapshot.targets.iter().filter_map(|target| target.lab.as_ref());
             self.failure = labs.find_map(LabStats::failure);
         }
-        self.sample_time = begin.elapsed();
         snapshot
     }
 }

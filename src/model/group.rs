@@ -82,6 +82,8 @@ pub struct GroupRow {
     pub polls: u64,
     /// Share of the time in polls; 1 is one worker.
     pub busy_share: f64,
+    /// The part of `shown.busy` that keeps workers busy, without closures of the blocking pool.
+    pub worker_busy: f64,
     /// Smoothed rates for the screen; reports use the exact ones above.
     pub shown: ShownRates,
     /// Time in polls.
@@ -134,10 +136,10 @@ impl GroupRow {
         self.poll_rate += rates.polls;
         self.shown.polls += rates.shown.polls;
         self.polls = self.polls.saturating_add(task.polls);
-        // As in the task table: closures of the blocking pool keep no worker busy.
+        self.busy_share += rates.busy;
+        self.shown.busy += rates.shown.busy;
         if task.meta.kind != TaskKind::Blocking {
-            self.busy_share += rates.busy;
-            self.shown.busy += rates.shown.busy;
+            self.worker_busy += rates.shown.busy;
         }
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
         self.scheduled_ns = self.scheduled_ns.saturating_add(task.scheduled_ns);
@@ -259,6 +261,20 @@ mod tests {
         model.advance(&snapshot(S, closures).into());
         let rows = model.only().groups("name", false);
         assert_eq!((rows[0].tasks, rows[0].runnable, rows[0].idle()), (2, 0, 0));
+    }
+
+    #[test]
+    fn closures_are_busy_but_listed_after_tasks_of_workers() {
+        let mut tasks = [task(1, "read-1"), task(2, "conn-1")];
+        Arc::make_mut(&mut tasks[0].meta).kind = TaskKind::Blocking;
+        for (task, busy_ns) in tasks.iter_mut().zip([S, S / 4]) {
+            (task.busy_ns, task.lifetime_ns) = (busy_ns, S);
+        }
+        let mut model = Model::default();
+        model.advance(&snapshot(S, tasks).into());
+        let rows = model.only().groups("busy_share", true);
+        let rows: Vec<_> = rows.iter().map(|row| (&*row.name, row.busy_share)).collect();
+        assert_eq!(rows, [("conn", 0.25), ("read", 1.0)]);
     }
 
     #[test]

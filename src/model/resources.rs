@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{Query, TargetModel, fields};
-use crate::snapshot::{ResourceKey, ResourceStats, Resources, Target};
+use crate::snapshot::{AsyncOpStats, ResourceKey, ResourceStats, Resources, Target};
 
 /// A resource, with the tasks that wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +71,28 @@ pub(super) struct Wait {
     pub task: u64,
     /// How long it has waited, in nanoseconds.
     pub age_ns: u64,
+    /// Whether the latest poll of the operation is known to have returned `Pending`.
+    pub is_pending: bool,
 }
 
 /// The tasks that wait for resources.
 pub(super) fn waits(resources: &Resources) -> impl Iterator<Item = Wait> {
-    resources.async_ops.iter().filter(|op| op.is_waiting()).filter_map(|op| {
+    operations(resources, AsyncOpStats::is_waiting)
+}
+
+/// The tasks with a future that was given what it had requested, and was probably not polled since.
+pub(super) fn grants(resources: &Resources) -> impl Iterator<Item = Wait> {
+    operations(resources, |op| op.is_granted)
+}
+
+fn operations(
+    resources: &Resources,
+    select: fn(&AsyncOpStats) -> bool,
+) -> impl Iterator<Item = Wait> {
+    resources.async_ops.iter().filter(move |op| select(op)).filter_map(|op| {
         let resource = whole(&resources.resources, op.resource?)?;
-        Some(Wait { resource, task: op.task?, age_ns: op.age_ns })
+        let is_pending = op.is_ready == Some(false);
+        Some(Wait { resource, task: op.task?, age_ns: op.age_ns, is_pending })
     })
 }
 

@@ -152,6 +152,7 @@ pub(crate) fn resource(key: u64, type_name: &str) -> ResourceStats {
         is_dropped: false,
         is_taken: Some(false),
         holder: None,
+        reports_waits: true,
     }
 }
 
@@ -170,6 +171,7 @@ pub(crate) fn async_op(key: u64, resource: u64, task: u64) -> AsyncOpStats {
         age_ns: 2_000_000_000,
         is_dropped: false,
         is_ready: Some(false),
+        is_granted: false,
     }
 }
 

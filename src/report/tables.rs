@@ -89,6 +89,7 @@ pub(super) fn resource(resource: &ResourceStats) -> Row<'_> {
         dropped: resource.is_dropped,
         taken: resource.is_taken,
         holder: resource.holder,
+        waits_reported: resource.reports_waits,
     }
 }
 
@@ -108,6 +109,7 @@ pub(super) fn async_ops(resources: &Resources) -> Value<'_> {
             age_ns: op.age_ns,
             dropped: op.is_dropped,
             ready: op.is_ready,
+            granted: op.is_granted,
         }
     }))
 }

@@ -1,9 +1,10 @@
 //! Runtimes of this process: the lab, and any runtime whose tasks the probe measures.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use asynctop_lab::{Lab, LabError, LabOptions, LabSampler};
@@ -12,7 +13,7 @@ use super::{Control, Source};
 use crate::{
     lock::lock,
     probe::{LocalSampler, Registry},
-    snapshot::{Answer, AwaitPoint, AwaitState, Command, Outcome, Subscription, Target},
+    snapshot::{Answer, AwaitPoint, AwaitState, Command, LongPoll, Outcome, Subscription, Target},
     watch::{WatchHandle, WatchOptions, Watchdog},
 };
 
@@ -71,9 +72,23 @@ impl Source for LabSource {
         Some(Arc::clone(&self.control) as Arc<dyn Control>)
     }
 
-    fn settle(&mut self, timeout: Duration) -> bool {
-        self.watchdog.handle().settle(timeout);
-        true
+    /// Shuts the lab down before it waits for symbols: hogs that compute, on a worker or on threads
+    /// of their own, would leave the symbolizer little CPU time.
+    fn last_sample(&mut self, subscription: &Subscription, timeout: Duration) -> Option<Target> {
+        let began = Instant::now();
+        self.watchdog.handle().wait_for_sample(timeout);
+        let mut last = self.sample(subscription);
+        self.control.shutdown();
+        self.watchdog.handle().settle(timeout.saturating_sub(began.elapsed()));
+        let later = self.sampler.sample(&Subscription::default()).long_polls;
+        let id = |poll: &Arc<LongPoll>| (poll.task, poll.began_ns);
+        let later: HashMap<_, _> = later.iter().map(|poll| (id(poll), poll)).collect();
+        for poll in &mut last.long_polls {
+            if let Some(later) = later.get(&id(poll)) {
+                *poll = Arc::new(LongPoll::clone(poll).with_stacks_of(later));
+            }
+        }
+        Some(last)
     }
 }
 
@@ -128,5 +143,41 @@ impl Source for LabSampler {
 impl Source for LocalSampler {
     fn sample(&mut self, subscription: &Subscription) -> Target {
         Self::sample(self, subscription)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use asynctop_lab::{HogOptions, Scenario};
+
+    use super::*;
+    use crate::snapshot::{LabCommand, State};
+
+    #[test]
+    fn last_sample_shows_the_hog_and_the_stack_of_its_poll_after_the_lab_was_shut_down() {
+        let mut options = LabOptions::new(Scenario::built_in("mixed").expect("a scenario"));
+        (options.registry, options.hog) = (Registry::leak(), HogOptions::default());
+        let mut sources =
+            open(options, WatchOptions::default(), false).expect("a lab with a watchdog");
+        let lab = &mut sources[0];
+        let control = lab.control().expect("a control");
+        control.send(1, Command::Lab(LabCommand::ToggleHog));
+        let is_polled = |target: &Target| {
+            target.long_polls.iter().any(|poll| poll.captures > 0 || poll.unsymbolized > 0)
+        };
+        while !is_polled(&lab.sample(&Subscription::default())) {
+            std::thread::yield_now();
+        }
+        let last = lab.last_sample(&Subscription::default(), Duration::from_secs(60));
+        let last = last.expect("a lab has a last sample");
+        let hog = last.lab.as_ref().map(|lab| &lab.hog).expect("a lab");
+        assert!(hog.on_since_ns.is_some(), "{hog:?}");
+        let poll = last.long_polls.iter().find(|poll| !poll.is_ended).expect("the poll of the hog");
+        assert!(poll.stack.is_some() && poll.unsymbolized == 0, "{poll:?}");
+        assert!(last.tasks.iter().any(|task| task.state == State::Polling), "{:?}", last.tasks);
+        control.send(2, Command::Lab(LabCommand::ToggleHog));
+        let answers = lab.sample(&Subscription::default()).answers;
+        let answer = answers.iter().find(|answer| answer.request == 2).expect("an answer");
+        assert!(format!("{answer:?}").contains("the lab has ended"), "{answer:?}");
     }
 }

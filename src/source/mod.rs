@@ -39,10 +39,10 @@ pub trait Source: Send {
     /// block.
     fn on_change(&mut self, _request_sample: Box<dyn Fn() + Send + Sync>) {}
 
-    /// Waits, for at most `timeout`, until a sample contains everything that happened before this
-    /// call, such as the symbols of stacks. Returns whether the source supports this.
-    fn settle(&mut self, _timeout: Duration) -> bool {
-        false
+    /// The last sample of a run: waits, for at most `timeout`, for what happened before this call and
+    /// is not known yet, such as the symbols of stacks. `None` if another sample adds nothing.
+    fn last_sample(&mut self, _: &Subscription, _timeout: Duration) -> Option<Target> {
+        None
     }
 
     /// Takes the sources that the latest sample has found, such as another runtime of the program.
@@ -71,10 +71,31 @@ pub fn sample_all(sources: &mut Vec<Box<dyn Source>>, subscription: &Subscriptio
     assemble(targets)
 }
 
+/// The last samples of all sources; `None` if no source has one. See [`Source::last_sample`].
+pub fn last_samples(
+    sources: &mut [Box<dyn Source>],
+    subscription: &Subscription,
+    timeout: Duration,
+) -> Option<Snapshot> {
+    let last = |source: &mut Box<dyn Source>| source.last_sample(subscription, timeout);
+    let last: Vec<_> = sources.iter_mut().map(last).collect();
+    if last.iter().all(Option::is_none) {
+        return None;
+    }
+    let targets = last.into_iter().zip(sources).enumerate().map(|(index, (target, source))| {
+        let target = target.unwrap_or_else(|| source.sample(subscription));
+        Arc::new(Target { id: id(index), ..target })
+    });
+    Some(assemble(targets.collect()))
+}
+
 /// Samples the source at `index`, which is the id of its target.
 fn sample(source: &mut dyn Source, index: usize, subscription: &Subscription) -> Target {
-    let id = TargetId(u32::try_from(index).unwrap_or(u32::MAX));
-    Target { id, ..source.sample(subscription) }
+    Target { id: id(index), ..source.sample(subscription) }
+}
+
+fn id(index: usize) -> TargetId {
+    TargetId(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
 fn assemble(targets: Vec<Arc<Target>>) -> Snapshot {

@@ -23,8 +23,8 @@ use rustix::{
 use super::{IS_SET_UP, is_in_foreground, open_nonblocking};
 use crate::lock::lock;
 
-const MESSAGE: &[u8] =
-    b"error: asynctop aborted; the screen has hidden the reason: run it again with 2>FILE to keep it\n";
+/// Follows the message of Rust, if there is one.
+const MESSAGE: &[u8] = b"error: asynctop aborted\n";
 
 /// The state of the terminal before the program set it up.
 struct SavedTerminal {
@@ -81,6 +81,7 @@ impl SavedTerminal {
             let _ = write(terminal, &self.sequences);
         }
         let _ = tcsetattr(terminal, OptionalActions::Now, &self.modes);
+        super::stderr::restore_in_handler();
         let _ = write(stderr(), MESSAGE);
     }
 }

@@ -5,6 +5,7 @@ mod abort;
 mod backend;
 mod foreground;
 mod reader;
+mod stderr;
 
 use std::{
     io::{self, Write},
@@ -122,6 +123,7 @@ pub fn access() -> io::Result<Access> {
     // know, would not set it again.
     disable_raw_mode()?;
     abort::save(restore_sequences())?;
+    stderr::redirect()?;
     enable_raw_mode()?;
     let mut bytes = Vec::new();
     queue!(bytes, EnterAlternateScreen, Hide, EnableBracketedPaste)?;
@@ -153,13 +155,13 @@ pub fn repaint<B: Backend>(screen: &mut Terminal<B>) -> Result<(), B::Error> {
 
 /// Restores the terminal. Does nothing if it was not set up.
 pub fn restore() {
-    if !IS_SET_UP.swap(false, Ordering::SeqCst) || !is_in_foreground() {
-        return;
+    if IS_SET_UP.swap(false, Ordering::SeqCst) && is_in_foreground() {
+        // If the terminal is gone, the error cannot be reported.
+        let _ = write(&restore_sequences());
+        discard_input();
+        let _ = disable_raw_mode();
     }
-    // If the terminal is gone, the error cannot be reported.
-    let _ = write(&restore_sequences());
-    discard_input();
-    let _ = disable_raw_mode();
+    stderr::restore();
 }
 
 /// Restores the terminal for good, from any thread and within two seconds: another thread may be
@@ -167,12 +169,12 @@ pub fn restore() {
 fn abandon() {
     ABANDONED.store(true, Ordering::SeqCst);
     IS_SET_UP.store(false, Ordering::SeqCst);
-    if !is_raw_mode_enabled().unwrap_or(false) || !is_in_foreground() {
-        return;
+    if is_raw_mode_enabled().unwrap_or(false) && is_in_foreground() {
+        // An error means that the terminal is gone.
+        let _ = write_while_blocked(&restore_sequences());
+        let _ = disable_raw_mode();
     }
-    // An error means that the terminal is gone.
-    let _ = write_while_blocked(&restore_sequences());
-    let _ = disable_raw_mode();
+    stderr::restore();
 }
 
 /// Writes to the terminal after the pending output of another thread. If the terminal accepts no

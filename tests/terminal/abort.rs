@@ -43,7 +43,25 @@ fn stack_overflow_restores_the_terminal() {
     fn overflow(depth: u64) -> u64 {
         black_box(overflow(black_box(depth) + 1)) + 1
     }
-    assert_restores(own_process(|| in_raw_mode(|| assert_eq!(overflow(0), 0))));
+    let end = own_process(|| in_raw_mode(|| assert_eq!(overflow(0), 0)));
+    assert_shows(&assert_restores(end), "has overflowed its stack");
+}
+
+#[test]
+fn out_of_memory_restores_the_terminal() {
+    let end = own_process(|| {
+        in_raw_mode(|| drop(black_box(Vec::<u8>::with_capacity(black_box(isize::MAX as usize)))));
+    });
+    assert_shows(&assert_restores(end), "memory allocation of");
+}
+
+/// Asserts that this message of Rust was printed after the alternate screen was left. A backtrace may
+/// have scrolled it off the screen.
+#[track_caller]
+fn assert_shows(terminal: &Terminal, message: &str) {
+    let raw = terminal.raw();
+    let (_, after) = raw.rsplit_once("\x1b[?1049l").unwrap();
+    assert!(after.contains(message), "{after}");
 }
 
 /// Sets up the terminal as the dashboard does, and aborts.
@@ -57,10 +75,11 @@ fn in_raw_mode(abort: fn()) {
 }
 
 /// Runs a process that aborts. In that process, `process` is `None` if it has not aborted.
-fn assert_restores(process: Option<Command>) {
+fn assert_restores(process: Option<Command>) -> Terminal {
     let mut terminal = Terminal::of(&process.expect("an abort"), 80, 24);
     assert_eq!(terminal.wait_for_end().signal(), Some("Aborted"));
     assert!(terminal.raw().contains("\x1b[?1049h"), "the screen was drawn");
     terminal.assert_restored();
     assert!(terminal.text().contains("error: asynctop aborted"));
+    terminal
 }

@@ -133,6 +133,22 @@ impl LongPoll {
         }
     }
 
+    /// This state of the poll, with the stacks that a later state of it has.
+    #[must_use]
+    pub fn with_stacks_of(self, later: &LongPoll) -> LongPoll {
+        LongPoll {
+            revision: later.revision,
+            // A stack may show `block_in_place`.
+            net_ns: later.net_ns.map(|net_ns| net_ns.min(self.length_ns)),
+            captures: later.captures,
+            profile: later.profile.clone(),
+            stack: later.stack.clone(),
+            no_stack: later.no_stack.clone(),
+            unsymbolized: later.unsymbolized,
+            ..self
+        }
+    }
+
     /// The offending function with the largest share.
     pub fn function(&self) -> Option<&str> {
         self.profile.first().map(|entry| &*entry.function)

@@ -42,6 +42,8 @@ pub struct ResourceStats {
     /// The task that acquired it last and probably still holds it: releases are not reported.
     /// `None` if it is free, or not known.
     pub holder: Option<u64>,
+    /// Whether the tasks that wait for it are reported.
+    pub reports_waits: bool,
 }
 
 /// An operation on a resource that a task waits for.
@@ -72,12 +74,15 @@ pub struct AsyncOpStats {
     pub is_dropped: bool,
     /// Whether its last poll returned `Ready`; `None` if that is not known.
     pub is_ready: Option<bool>,
+    /// Whether it has obtained what it requested, and no poll of it is known that has returned it.
+    pub is_granted: bool,
 }
 
 impl AsyncOpStats {
     /// Whether a task is waiting in it.
     pub fn is_waiting(&self) -> bool {
-        !self.is_dropped && self.task.is_some() && self.is_ready != Some(true)
+        let is_done = self.is_dropped || self.is_granted || self.is_ready == Some(true);
+        !is_done && self.task.is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The fields of groups.
 
-use super::{Emphasis, Field, FieldKind::*, Row, Value};
+use super::{Emphasis, Field, FieldKind::*, Row, Value, per_mille};
 use crate::{model::GroupRow, snapshot::FieldId};
 
 type GroupField = Field<GroupRow>;
@@ -38,6 +38,7 @@ static FIELDS: &[GroupField] = &[
     GroupField::new("busy_share", "BUSY%", "share of the time inside polls; 100 is one worker", Share, |_, r| known(r, r.shown.busy))
         .of(FieldId::BusyShare).shown(3, 6, 6, 6)
         .exact(|_, r| known(r, r.busy_share))
+        .ordered_by(|_, r| per_mille(r.worker_busy))
         .styled(|_, r| Emphasis::Share(r.shown.busy)),
     GroupField::new("busy_history", "BUSY", "busy share over time", Graph, |_, _| Value::Unknown)
         .of(FieldId::BusyShare).shown(7, 14, 16, 30),

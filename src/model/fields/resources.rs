@@ -35,12 +35,12 @@ static FIELDS: &[ResourceField] = &[
         .shown(8, 6, 6, 10)
         .styled(|_, _| Emphasis::Dim),
     // Of equally many waiting tasks, those that have waited for longest come first.
-    ResourceField::new("waiters", "WAITERS", "tasks that wait for it", Count, |_, r| r.waiters.len().into())
+    ResourceField::new("waiters", "WAITERS", "tasks that wait for it", Count, waiters)
         .shown(2, 8, 8, 8)
         .ordered_by(|_, r| ((r.waiters.len() as u64) << 40) + (r.longest_ns / 1_000_000).min((1 << 40) - 1)),
     ResourceField::new("longest_ns", "LONGEST", "longest time that a task has waited", Duration, |_, r| Some(r.longest_ns).filter(|_| !r.waiters.is_empty()).into())
         .shown(3, 7, 7, 7),
-    ResourceField::new("holder", "ACQUIRED BY", "task that acquired it last, and probably holds it", Text, holder)
+    ResourceField::new("holder", "ACQUIRED BY", "last task known to have acquired it, which probably holds it", Text, holder)
         .shown(4, 12, 12, 20),
     ResourceField::new("state", "STATE", "state that Tokio reports", Text, |t, r| text(stats(t, r), |it| &it.state))
         .shown(5, 12, 18, 48),
@@ -52,6 +52,13 @@ static FIELDS: &[ResourceField] = &[
         .styled(|_, _| Emphasis::Dim),
     ResourceField::new("age_ns", "AGE", "time since it was created", Duration, |t, r| stats(t, r).map(|it| it.age_ns).into()),
 ];
+
+fn waiters<'a>(target: &'a TargetModel, row: &'a ResourceRow) -> Value<'a> {
+    match stats(target, row) {
+        Some(stats) if stats.reports_waits || !row.waiters.is_empty() => row.waiters.len().into(),
+        _ => Value::Unknown,
+    }
+}
 
 fn holder<'a>(target: &'a TargetModel, row: &'a ResourceRow) -> Value<'a> {
     let Some(stats) = stats(target, row) else { return Value::Unknown };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::AffectedTask;
 use crate::{
-    model::resources::{Wait, waits},
+    model::resources::{Wait, grants, waits},
     snapshot::{ResourceStats, Target},
 };
 
@@ -17,19 +17,31 @@ pub(in crate::model) struct ContendedResource<'a> {
     pub resource: &'a ResourceStats,
     /// At least one. A task may wait in several operations.
     pub waits: Vec<Wait>,
+    /// A task with a future that was given the resource, and was probably not polled since.
+    pub granted_to: Option<u64>,
 }
 
 /// The resources for which tasks wait, in the order of their keys.
 pub(super) fn contended_resources(target: &Target) -> Vec<ContendedResource<'_>> {
     let Some(resources) = target.resources.as_deref() else { return Vec::new() };
-    let mut by_resource: BTreeMap<usize, Vec<Wait>> = BTreeMap::new();
-    for wait in waits(resources) {
-        by_resource.entry(wait.resource).or_default().push(wait);
-    }
-    let contended = by_resource.into_iter().filter_map(|(index, waits)| {
-        Some(ContendedResource { resource: resources.resources.get(index)?, waits })
+    let mut granted = by_resource(grants(resources));
+    let contended = by_resource(waits(resources)).into_iter().filter_map(|(index, waits)| {
+        let waiting: BTreeSet<u64> = waits.iter().map(|wait| wait.task).collect();
+        // A future that completed before the connection may still exist, and its task go on.
+        let is_unpolled = |grant: &&Wait| grant.is_pending || waiting.contains(&grant.task);
+        let granted = granted.remove(&index).unwrap_or_default();
+        let granted_to = granted.iter().find(is_unpolled).map(|grant| grant.task);
+        Some(ContendedResource { resource: resources.resources.get(index)?, waits, granted_to })
     });
     contended.collect()
+}
+
+fn by_resource(operations: impl Iterator<Item = Wait>) -> BTreeMap<usize, Vec<Wait>> {
+    let mut by_resource: BTreeMap<usize, Vec<Wait>> = BTreeMap::new();
+    for operation in operations {
+        by_resource.entry(operation.resource).or_default().push(operation);
+    }
+    by_resource
 }
 
 impl ContendedResource<'_> {

@@ -111,7 +111,7 @@ fn runnable(delays: &SchedulingDelay) -> String {
 fn slowdown_factor(factor: Option<Factor>) -> String {
     optional(factor, |factor| match factor {
         Factor::Standstill => STANDSTILL.to_owned(),
-        Factor::Times(n) => format!("×{}", text::factor(n)),
+        Factor::Times(n) => text::factor(n, "×"),
     })
 }
 

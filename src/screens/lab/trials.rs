@@ -84,8 +84,8 @@ fn row(trial: &Trial, width: usize, theme: Theme) -> Spans {
         None => "–".to_owned(),
         Some(Factor::Standstill) => format!("{times}{}", theme.glyph("∞", "inf")),
         // A mode may be faster than that of the baseline.
-        Some(Factor::Times(n)) if trial.kind.is_none() => format!("{times}{}", factor(n)),
-        Some(Factor::Times(n)) => format!("{times}{}", factor(n.max(1.0))),
+        Some(Factor::Times(n)) if trial.kind.is_none() => factor(n, times),
+        Some(Factor::Times(n)) => factor(n.max(1.0), times),
     };
     let runtime = match flavor {
         Some(Flavor::CurrentThread) => "current".to_owned(),

@@ -24,7 +24,7 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
     let holder = match (resource.holder, resource.is_taken) {
         (Some(task), _) => Some(format!("{}, which probably holds it", task_name(target, task))),
         (None, Some(true)) => {
-            Some("unknown: acquired before the connection, or by try_lock".to_owned())
+            Some("unknown: before the connection, by try_lock, or by several tasks".to_owned())
         }
         (None, Some(false)) => Some("no task".to_owned()),
         (None, None) => None,
@@ -54,6 +54,11 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
         lines.push(vec![(text, theme.dim())]);
     }
     lines.push(Spans::new());
+    if !resource.reports_waits {
+        let text = " – tasks that wait for it: not reported with this version of Tokio";
+        lines.push(vec![(text.to_owned(), theme.dim())]);
+        return lines;
+    }
     lines.extend(operations(theme, target, resources, key.id, &parts));
     lines
 }

@@ -104,6 +104,7 @@ fn lock_with_holder_and_waiter() {
         age_ns: 4 * S,
         is_dropped: false,
         is_ready: Some(false),
+        is_granted: false,
     };
     now.tasks[2].state = State::Idle;
     now.resources = Some(Arc::new(Resources {

@@ -246,6 +246,12 @@ fn console(served: &ConsoleStats, theme: Theme) -> Part {
     left(4, format!("console :{} +{added}/poll", served.address.port()), theme.warning())
 }
 
+/// Whether tasks have been runnable for as long as a long poll. Otherwise the work itself is slow.
+fn delays_tasks(model: &TargetModel) -> bool {
+    let delays = model.scheduling_delay();
+    delays.longest_ns.max(delays.p99_ns.unwrap_or(0)) >= model.long_poll_ns()
+}
+
 /// Scheduling delay and slowdown.
 fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Thresholds, theme: Theme) {
     let delay = model.scheduling_delay().p99_ns;
@@ -262,14 +268,16 @@ fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Threshold
         }
         return;
     };
+    let times = theme.glyph("×", "x");
     let (text, style) = match slowdown {
-        Factor::Standstill => (theme.glyph("∞", "inf").to_owned(), theme.critical()),
-        Factor::Times(n) if n >= 10.0 => (factor(n), theme.critical()),
-        Factor::Times(n) if n >= 1.5 => (factor(n), theme.warning()),
-        Factor::Times(n) => (factor(n.max(1.0)), theme.good()),
+        Factor::Standstill => (times.to_owned() + theme.glyph("∞", "inf"), theme.critical()),
+        Factor::Times(n) if n >= 10.0 && delays_tasks(model) => {
+            (factor(n, times), theme.critical())
+        }
+        Factor::Times(n) if n >= 1.5 => (factor(n, times), theme.warning()),
+        Factor::Times(n) => (factor(n.max(1.0), times), theme.good()),
     };
-    let text = format!("slowdown {}{text}", theme.glyph("×", "x"));
-    let mut part = right(0, text, style).reserving("slowdown ×1.0");
+    let mut part = right(0, format!("slowdown {text}"), style).reserving("slowdown ×1.0");
     if let Some(since_ns) = model.slowdown().standstill_since_ns {
         let lasted = duration(model.target().taken_ns.saturating_sub(since_ns));
         let long = format!("{}: no work done for {lasted}", part.text);

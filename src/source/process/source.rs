@@ -95,10 +95,10 @@ impl Source for RuntimeSource {
         self.target.clone()
     }
 
-    /// Makes the next sample update the sums, which otherwise are as old as the latest survey.
-    fn settle(&mut self, _: Duration) -> bool {
+    /// Updates the sums, which otherwise are as old as the latest survey.
+    fn last_sample(&mut self, subscription: &Subscription, _: Duration) -> Option<Target> {
         self.is_due = true;
-        true
+        Some(self.sample(subscription))
     }
 
     fn take_discovered(&mut self) -> Vec<Box<dyn Source>> {

@@ -165,20 +165,32 @@ impl WatchHandle {
         }
     }
 
+    /// Waits until the watchdog has sampled all threads, for at most `timeout`.
+    pub fn wait_for_sample(&self, timeout: Duration) {
+        let samples = || self.state.samples_taken.load(Relaxed);
+        // The first sample that ends may have begun before this call; the next one is complete.
+        let enough = samples() + 2;
+        self.wait_while(timeout, || samples() < enough);
+    }
+
     /// Waits until the watchdog has sampled all threads and its stacks are symbolized, for at most
     /// `timeout`. The records of polls whose stacks are not symbolized by then state that as the
     /// reason. Call it before the last [`records`](Self::records) of a run.
     pub fn settle(&self, timeout: Duration) {
-        let (began, samples) = (Instant::now(), || self.state.samples_taken.load(Relaxed));
-        // The first sample that ends may have begun before this call; the next one is complete.
-        let enough = samples() + 2;
-        let is_pending = || samples() < enough || self.state.log().has_pending_stacks();
+        let began = Instant::now();
+        self.wait_for_sample(timeout);
+        let left = timeout.saturating_sub(began.elapsed());
+        self.wait_while(left, || self.state.log().has_pending_stacks());
+        let why = "the run ended before its stack was symbolized";
+        self.state.log().fail_pending_stacks(why, self.registry.now());
+    }
+
+    fn wait_while(&self, timeout: Duration, is_pending: impl Fn() -> bool) {
+        let began = Instant::now();
         while is_pending() && began.elapsed() < timeout {
             self.sample_now();
             thread::sleep(Duration::from_millis(2));
         }
-        let why = "the run ended before its stack was symbolized";
-        self.state.log().fail_pending_stacks(why, self.registry.now());
     }
 
     /// Stacks of threads that spend at least 90 % of their time in polls, one per second and

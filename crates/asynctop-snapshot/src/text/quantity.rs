@@ -127,11 +127,13 @@ pub fn percent_number(share: f64) -> String {
     text
 }
 
-/// The factor of a slowdown, without `×`.
-pub fn factor(n: f64) -> String {
+/// The factor of a slowdown, such as `×38`, with `times` as the sign. Larger factors are not
+/// reproducible: almost no work is done.
+pub fn factor(n: f64, times: &str) -> String {
     match n {
-        n if n < 9.95 => format!("{n:.1}"),
-        n => compact_count(n.round() as u64),
+        n if n < 9.95 => format!("{times}{n:.1}"),
+        n if n < 999.5 => format!("{times}{n:.0}"),
+        n => format!("{}{times}1000", if n > 1_000.5 { "> " } else { "" }),
     }
 }
 
@@ -214,7 +216,8 @@ mod tests {
         assert_eq!([0.0, 0.4, 9.94, 9.96, 12_345.6].map(rate).join(" "), "0 0.4 9.9 10 12.3k");
         assert_eq!([0.0, 0.123, 0.9996, 2.5].map(percent).join(" "), "0.0% 12.3% 100% 250%");
         assert_eq!(percent_number(0.123), "12.3");
-        assert_eq!([1.0, 3.97, 9.96, 38.2].map(factor).join(" "), "1.0 4.0 10 38");
+        let factors = [1.0, 3.97, 9.96, 38.2, 999.7, 35_900.0].map(|n| factor(n, "×"));
+        assert_eq!(factors.join(" "), "×1.0 ×4.0 ×10 ×38 ×1000 > ×1000");
         assert_eq!([336, 1_536, 24_536_678].map(bytes).join(" "), "336B 1.50KiB 23.4MiB");
         assert_eq!([1_048_575, 1 << 30].map(bytes).join(" "), "1.00MiB 1.00GiB");
         assert_eq!([plural(1, "task"), plural(2_000, "task")].join(" "), "1 task 2,000 tasks");

@@ -11,7 +11,8 @@ use crate::model::findings::{
     waits::ContendedResource,
 };
 use crate::{
-    snapshot::{FieldId, State, TaskStats},
+    model::resources::Wait,
+    snapshot::{FieldId, State},
     text::duration,
 };
 
@@ -47,11 +48,8 @@ const CHANNELS: &str = "Let a task receive while it sends, with tokio::select!; 
 
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let contended = ctx.contended_resources();
-    let held_by_waiter = |resource: &ContendedResource<'_>| waits_for_itself(ctx, resource);
-    let given_to_unpolled = |resource: &ContendedResource<'_>| is_free(ctx, resource);
     let single = |resource: &ContendedResource<'_>| {
-        let sentence = held_by_waiter(resource).or_else(|| given_to_unpolled(resource))?;
-        Some(candidate(ctx, resource, sentence))
+        waits_for_itself(ctx, resource).or_else(|| given_to_unpolled(ctx, resource))
     };
     let mut found: Vec<_> = contended.iter().filter_map(single).collect();
     if found.is_empty() {
@@ -64,51 +62,63 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     found
 }
 
-/// A task holds the resource and waits for it.
-fn waits_for_itself(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<String> {
-    let holder = resource.resource.holder?;
-    let wait = resource.waits.iter().find(|wait| wait.task == holder)?;
-    let task = ctx.target.task(holder)?;
-    Some(format!(
-        "{} has waited {} for {}, which it probably holds itself",
-        ctx.name(task),
-        duration(wait.age_ns),
-        resource.name()
-    ))
+/// The task that holds the lock. Permits of a semaphore have no holder: they may be forgotten, and
+/// released by another task.
+fn holder(lock: &ContendedResource<'_>) -> Option<u64> {
+    lock.resource.holder.filter(|_| matches!(&*lock.resource.type_name, "Mutex" | "RwLock"))
 }
 
-/// The lock is free although tasks wait for it: it was given to a future that is not polled.
-fn is_free(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<String> {
-    if resource.resource.is_taken != Some(false) || &*resource.resource.type_name != "Mutex" {
+/// A task holds the lock and waits for it.
+fn waits_for_itself(ctx: &RuleContext<'_>, lock: &ContendedResource<'_>) -> Option<Finding> {
+    let holder = holder(lock)?;
+    let wait = lock.waits.iter().find(|wait| wait.task == holder)?;
+    let sentence = format!(
+        "{} has waited {} for {}, which it probably holds itself",
+        ctx.name(ctx.target.task(holder)?),
+        duration(wait.age_ns),
+        lock.name()
+    );
+    Some(candidate(ctx, lock, wait, sentence))
+}
+
+/// The lock or a permit was given to a future that is not polled.
+fn given_to_unpolled(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<Finding> {
+    let owner = resource.granted_to.and_then(|task| ctx.target.task(task));
+    let given = match &*resource.resource.type_name {
+        "Mutex" if resource.resource.is_taken == Some(false) => "which is free: it",
+        "Semaphore" if owner.is_some() => "of which a permit",
+        _ => return None,
+    };
+    let wait = resource.longest()?;
+    let tasks: Vec<_> = resource.waits.iter().filter_map(|it| ctx.target.task(it.task)).collect();
+    // A task that was just woken takes it in its next poll.
+    if tasks.iter().chain(&owner).any(|task| task.state != State::Idle) {
         return None;
     }
-    let first = resource.longest()?;
-    let task = ctx.target.task(first.task)?;
-    // A waiter that was just woken takes it in its next poll.
-    let is_idle = |task: &TaskStats| task.state == State::Idle;
-    let tasks = resource.waits.iter().filter_map(|wait| ctx.target.task(wait.task));
-    if !tasks.clone().all(is_idle) {
-        return None;
-    }
-    Some(format!(
-        "{} has waited {} for {}, which is free: it was given to a future of {} that is not polled",
-        ctx.name(task),
-        duration(first.age_ns),
+    let owner = match owner {
+        Some(owner) => ctx.name(owner),
+        None if resource.tasks() > 1 => "one of the waiting tasks".to_owned(),
+        None => "that task".to_owned(),
+    };
+    let sentence = format!(
+        "{} has waited {} for {}, {given} was given to a future of {owner} that is not polled",
+        ctx.name(ctx.target.task(wait.task)?),
+        duration(wait.age_ns),
         resource.name(),
-        if tasks.count() > 1 { "one of the waiting tasks" } else { "that task" }
-    ))
+    );
+    Some(candidate(ctx, resource, wait, sentence))
 }
 
 /// Tasks that wait for each other: each waits for a resource that the next one holds.
 fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<Finding> {
     // Task → the resource for which it has waited longest and its holder.
-    let mut edges: HashMap<u64, (&ContendedResource<'_>, u64, u64)> = HashMap::new();
+    let mut edges: HashMap<u64, (&ContendedResource<'_>, u64, &Wait)> = HashMap::new();
     for resource in contended {
-        let Some(holder) = resource.resource.holder else { continue };
+        let Some(holder) = holder(resource) else { continue };
         for wait in &resource.waits {
-            let edge = edges.entry(wait.task).or_insert((resource, holder, wait.age_ns));
-            if wait.age_ns > edge.2 {
-                *edge = (resource, holder, wait.age_ns);
+            let edge = edges.entry(wait.task).or_insert((resource, holder, wait));
+            if wait.age_ns > edge.2.age_ns {
+                *edge = (resource, holder, wait);
             }
         }
     }
@@ -116,25 +126,25 @@ fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<F
     starts.sort_unstable();
     for start in starts {
         let (mut at, mut path, mut seen) = (start, Vec::new(), HashSet::new());
-        while let Some((resource, holder, age_ns)) = edges.get(&at).filter(|_| seen.insert(at)) {
-            path.push((at, *resource, *age_ns));
+        while let Some((resource, holder, wait)) = edges.get(&at).filter(|_| seen.insert(at)) {
+            path.push((*resource, *wait));
             at = *holder;
         }
         if at != start || path.len() < 2 {
             continue;
         }
-        let steps = path.iter().filter_map(|(task, resource, _)| {
-            Some(format!("{} for {}", ctx.name(ctx.target.task(*task)?), resource.name()))
+        let steps = path.iter().filter_map(|(resource, wait)| {
+            Some(format!("{} for {}", ctx.name(ctx.target.task(wait.task)?), resource.name()))
         });
         let steps = steps.collect::<Vec<_>>().join(", ");
-        let shortest = path.iter().map(|(.., age_ns)| *age_ns).min()?;
+        let shortest = path.iter().map(|(_, wait)| wait.age_ns).min()?;
         let sentence = format!(
             "{} tasks probably wait for each other for {}: {steps}",
             path.len(),
             duration(shortest)
         );
-        let (_, resource, _) = path[0];
-        return Some(Finding { measure: shortest, ..candidate(ctx, resource, sentence) });
+        let (resource, wait) = path[0];
+        return Some(Finding { measure: shortest, ..candidate(ctx, resource, wait, sentence) });
     }
     None
 }
@@ -160,27 +170,34 @@ fn full_channels(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> 
         names.join(" and "),
         duration(shortest)
     );
-    let finding = candidate(ctx, stuck[0], sentence);
+    let finding = candidate(ctx, stuck[0], stuck[0].longest()?, sentence);
     Some(Finding { measure: shortest, severity: Severity::Info, fix: CHANNELS, ..finding })
 }
 
-fn candidate(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>, sentence: String) -> Finding {
+/// A finding about the task of `wait`.
+fn candidate(
+    ctx: &RuleContext<'_>,
+    resource: &ContendedResource<'_>,
+    wait: &Wait,
+    sentence: String,
+) -> Finding {
     let subject = FindingSubject::Resource(resource.name().into());
-    let longest_ns = resource.longest().map_or(0, |wait| wait.age_ns);
-    let task = resource.longest().and_then(|wait| ctx.target.task(wait.task));
+    let task = ctx.target.task(wait.task);
     Finding {
-        first_seen_ns: ctx.now().saturating_sub(longest_ns),
+        first_seen_ns: ctx.now().saturating_sub(wait.age_ns),
         task: task.map(|task| task.key),
         task_id: task.map(|task| task.meta.id),
         location: task.map(|task| task.meta.location.clone()),
         affected: resource.affected(ctx.target),
         affected_tasks: resource.tasks(),
-        ..RULE.candidate(ctx.now(), subject, longest_ns, sentence)
+        ..RULE.candidate(ctx.now(), subject, wait.age_ns, sentence)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use crate::{
         model::{
             findings::testing::{S, findings_of},
@@ -225,6 +242,30 @@ mod tests {
         let expected = "two has waited 5.00s for the Mutex of src/main.rs:3, which is free: it was \
                         given to a future of that task that is not polled";
         assert_eq!(found.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn permit_of_a_future_that_is_not_polled_is_reported() {
+        let semaphore = ResourceStats { is_taken: Some(true), ..resource(1, "Semaphore") };
+        let granted = AsyncOpStats { is_granted: true, ..async_op(1, 1, 72) };
+        let found = sentence(from_ref(&semaphore), &[granted, async_op(2, 1, 70)]);
+        let expected = "one has waited 5.00s for the Semaphore of src/main.rs:3, of which a permit \
+                        was given to a future of three that is not polled";
+        assert_eq!(found.as_deref(), Some(expected));
+        // It may have completed before the connection, and its task hold the permit.
+        let unknown = AsyncOpStats { is_granted: true, is_ready: None, ..async_op(1, 1, 72) };
+        assert_eq!(sentence(from_ref(&semaphore), &[unknown, async_op(2, 1, 70)]), None);
+        // A task that counts its jobs with a semaphore acquires and forgets permits.
+        let counter = ResourceStats { holder: Some(70), ..semaphore };
+        assert_eq!(sentence(&[counter], &[async_op(1, 1, 70)]), None);
+    }
+
+    #[test]
+    fn finding_is_about_the_task_that_waits_for_itself() {
+        let ops = [AsyncOpStats { age_ns: 9 * S, ..async_op(1, 1, 71) }, async_op(2, 1, 70)];
+        let samples = (0..4).map(|n| waiting(n, &[mutex(1, Some(70))], &ops));
+        let found = findings_of("deadlock", samples);
+        assert_eq!(found.first().map(|it| (it.task, it.affected_tasks)), Some((Some(70), 2)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
         Finding, RuleContext, RuleId, Severity,
         rule::{AffectedGroup, Check, Rule, Unit},
     },
-    snapshot::TaskStats,
+    snapshot::{TaskKind, TaskStats},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -33,7 +33,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn measure(_: &RuleContext<'_>, task: &TaskStats, _: TaskRates) -> Option<u64> {
-    (!task.state.is_done()).then_some(u64::from(task.meta.future_size))
+    // A closure of the blocking pool is no future.
+    let is_future = task.meta.kind != TaskKind::Blocking;
+    (is_future && !task.state.is_done()).then_some(u64::from(task.meta.future_size))
 }
 
 fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
@@ -55,7 +57,7 @@ mod tests {
     use crate::model::testing::{snapshot, task};
     use crate::{
         model::findings::testing::{S, findings_of},
-        snapshot::{TaskMeta, TaskStats},
+        snapshot::{TaskKind, TaskMeta, TaskStats},
     };
 
     fn sized(id: u64, future_size: u32) -> TaskStats {
@@ -81,5 +83,9 @@ mod tests {
         );
         assert!(findings_of("large-future", snapshots(13_000)).is_empty());
         assert!(findings_of("large-future", snapshots(16_000)).is_empty(), "below 16 KiB");
+        let mut closure = sized(1, 17_000);
+        Arc::make_mut(&mut closure.meta).kind = TaskKind::Blocking;
+        let snapshots = (1..4).map(|at| snapshot(at * S, [closure.clone()]));
+        assert!(findings_of("large-future", snapshots).is_empty(), "a closure");
     }
 }

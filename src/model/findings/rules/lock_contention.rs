@@ -46,7 +46,8 @@ fn candidate(ctx: &RuleContext<'_>, lock: &ContendedResource<'_>) -> Option<Find
     };
     let up_to = if lock.tasks() > 1 { "up to " } else { "" };
     let held = match holder {
-        Some(task) => format!("; {} acquired it last", ctx.name(task)),
+        // `try_lock` is not reported.
+        Some(task) => format!("; {} is the last known to have acquired it", ctx.name(task)),
         None => "; its holder is not known".to_owned(),
     };
     let sentence =
@@ -85,8 +86,8 @@ mod tests {
     fn tasks_that_wait_long_for_a_lock_are_reported_with_its_holder() {
         let lock = |holder| ResourceStats { is_taken: Some(true), holder, ..resource(1, "Mutex") };
         let ops = || vec![async_op(1, 1, 70), async_op(2, 1, 71)];
-        let expected = "2 tasks have waited up to 2.00s for the Mutex of src/main.rs:3; writer \
-                        acquired it last";
+        let expected = "2 tasks have waited up to 2.00s for the Mutex of src/main.rs:3; writer is \
+                        the last known to have acquired it";
         assert_eq!(sentence(lock(Some(72)), ops()).as_deref(), Some(expected));
         let unknown = sentence(lock(None), vec![async_op(1, 1, 70)]);
         let expected = "conn-1 has waited 2.00s for the Mutex of src/main.rs:3; its holder is not \

@@ -6,7 +6,7 @@ use crate::model::findings::{
 };
 use crate::{
     model::TaskRates,
-    snapshot::{FieldId, TaskStats},
+    snapshot::{FieldId, State, TaskStats},
     text::{duration, whole_percent},
 };
 
@@ -32,6 +32,10 @@ pub(super) static RULE: Rule = Rule {
 /// The fix if a worker is in a long poll.
 const BLOCKED: &str = "Shorten the poll that blocks its worker: a task in the LIFO slot of a \
                        blocked worker cannot be stolen by another one.";
+/// The fix if no task of the runtime is polled.
+const NOT_DRIVEN: &str = "Keep a thread in a block_on of this runtime for as long as its tasks have \
+                          to run: a current-thread runtime polls its tasks only inside of block_on, \
+                          and none during a blocking call of the future that block_on polls.";
 /// The fix if all workers are busy with short polls.
 const OVERLOADED: &str = "The runtime has more work than CPU: limit what is spawned, for example \
                           with a tokio::sync::Semaphore, or use more workers if there are idle \
@@ -64,15 +68,18 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
         format!(", although worker {} is only {} busy", worker.index, whole_percent(busy))
     });
     let blocked = ctx.blocked_worker();
+    let is_driven = is_driven(ctx);
     let fix = match (&blocked, &idle) {
+        _ if !is_driven => NOT_DRIVEN,
         (Some(_), _) => BLOCKED,
         (None, None) if least_busy.is_some() => OVERLOADED,
         (None, _) => RULE.fix,
     };
     let blocked =
         blocked.map(|(index, task)| format!("; {} blocks worker {index}", ctx.name(task)));
+    let not_driven = if is_driven { "" } else { "; no thread polls tasks of this runtime" };
     let sentence = format!(
-        "{runnable} without being polled{}{}",
+        "{runnable} without being polled{}{}{not_driven}",
         idle.unwrap_or_default(),
         blocked.unwrap_or_default()
     );
@@ -86,12 +93,21 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
     }
 }
 
+/// Whether a task is in a poll, or was polled since the base of the rates.
+fn is_driven(ctx: &RuleContext<'_>) -> bool {
+    let is_in_poll = |task: &TaskStats| matches!(task.state, State::Polling | State::Dropping);
+    let was_polled = |rates: &TaskRates| rates.polls > 0.0;
+    ctx.base.is_none()
+        || ctx.target.tasks.iter().any(is_in_poll)
+        || ctx.rates.iter().any(was_polled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::findings::testing::{S, findings_of, running_poll};
     use crate::model::testing::{snapshot, task, worker};
-    use crate::snapshot::{Cause, CurrentPoll, LongPoll, MachineStats, PollKind, State, Target};
+    use crate::snapshot::{Cause, CurrentPoll, LongPoll, MachineStats, PollKind, Target};
 
     /// Two workers, of which `blocked` are blocked, and a task that has been runnable for 1.5 s.
     fn runnable_task(blocked: usize) -> Target {
@@ -116,6 +132,20 @@ mod tests {
         );
         assert_eq!(found[0].fix, BLOCKED);
         assert_eq!(findings_of("starvation", [runnable_task(0)])[0].fix, RULE.fix);
+    }
+
+    #[test]
+    fn runtime_that_no_thread_drives_has_its_own_fix() {
+        let at = |n: u64, other_polls: u64| {
+            let runnable = TaskStats { state: State::Scheduled, since_ns: S, ..task(1, "conn-1") };
+            let other = TaskStats { state: State::Idle, polls: other_polls, ..task(2, "other") };
+            snapshot(2 * S + n * S, [runnable, other])
+        };
+        let found = findings_of("starvation", (0..3).map(|n| at(n, 7)));
+        assert!(found[0].sentence.ends_with("no thread polls tasks of this runtime"), "{found:?}");
+        assert_eq!(found[0].fix, NOT_DRIVEN);
+        let found = findings_of("starvation", (0..3).map(|n| at(n, 7 + n)));
+        assert_eq!(found[0].fix, RULE.fix);
     }
 
     #[test]

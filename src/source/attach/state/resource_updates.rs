@@ -89,7 +89,7 @@ impl Program {
         for resource in self.resources.iter_mut().filter(|resource| resource.holder.is_some()) {
             let is_part_of_free = resource.parent.is_some_and(|parent| free.contains(&parent));
             if is_part_of_free || free.contains(&resource.id()) {
-                resource.holder = None;
+                resource.release();
             }
         }
     }
@@ -106,7 +106,7 @@ impl Program {
         }
         let resource = poll.resource_id.and_then(|id| self.resources.get_mut(id.id));
         if let Some(resource) = resource.filter(|_| poll.is_ready) {
-            resource.holder = task;
+            resource.acquired_by(task);
         }
         self.count_unknown(task);
     }

@@ -23,6 +23,9 @@ fn short_id(key: u64) -> u64 {
     key & ((1 << 48) - 1)
 }
 
+/// The kind of timers.
+const TIMER: &str = "timer";
+
 #[derive(Debug)]
 pub(super) struct Resource {
     header: EntryHeader,
@@ -35,6 +38,8 @@ pub(super) struct Resource {
     pub state: Arc<str>,
     /// The id of the task that acquired it last, unless it was free since.
     pub holder: Option<u64>,
+    /// Whether another task, too, has acquired it since it was free, and may hold it.
+    is_shared: bool,
     /// When the operation ended in which `holder` acquired it, if that is known.
     acquired: Moment,
     /// Of a timer: the time from its last reset to its deadline.
@@ -54,7 +59,7 @@ impl TableEntry for Resource {
 impl Resource {
     pub(super) fn new(message: &resources::Resource, texts: &mut Texts) -> Self {
         let kind = match message.kind.as_ref().and_then(|kind| kind.kind.as_ref()) {
-            Some(Kind::Known(_)) => "timer".into(),
+            Some(Kind::Known(_)) => TIMER.into(),
             Some(Kind::Other(other)) => texts.truncate(other, limits::NAME_BYTES),
             None => "".into(),
         };
@@ -69,6 +74,7 @@ impl Resource {
             is_internal: message.is_internal,
             state: texts.intern(""),
             holder: None,
+            is_shared: false,
             acquired: 0,
             timeout_ns: None,
         }
@@ -85,9 +91,32 @@ impl Resource {
     /// ended operations for an hour, by default.
     pub(super) fn operation_ended(&mut self, op: &AsyncOp) {
         let AsyncOp { header, task, has_acquired, .. } = op;
-        if *has_acquired && header.created >= self.header.created && header.ended > self.acquired {
-            (self.holder, self.acquired) = (*task, header.ended);
+        if !*has_acquired || header.created < self.header.created {
+            return;
         }
+        if header.ended > self.acquired {
+            self.acquired_by(*task);
+            self.acquired = header.ended;
+        } else {
+            self.is_shared |= self.holder != *task;
+        }
+    }
+
+    pub(super) fn acquired_by(&mut self, task: Option<u64>) {
+        self.is_shared |= self.holder.is_some_and(|holder| Some(holder) != task);
+        self.holder = task;
+    }
+
+    /// It is free. Releases are not reported otherwise.
+    pub(super) fn release(&mut self) {
+        (self.holder, self.is_shared) = (None, false);
+    }
+
+    /// Whether several tasks may hold it: other readers than the latest one.
+    pub(super) fn may_have_several_holders(&self, part: Option<&Resource>) -> bool {
+        let is_shared = self.is_shared || part.is_some_and(|part| part.is_shared);
+        let is_write_locked = self.state.split(' ').any(|it| it == "write_locked=true");
+        is_shared && &*self.type_name == "RwLock" && !is_write_locked
     }
 
     /// Whether it is the semaphore of a bounded channel, on which senders wait for space. It is the
@@ -107,6 +136,10 @@ impl Resource {
             "Semaphore" => Some(has("permits=0")),
             _ => None,
         }
+    }
+
+    pub(super) fn is_timer(&self) -> bool {
+        &*self.kind == TIMER
     }
 
     /// Whether its state shows that no task holds it. The state of a part does not: it may change
@@ -132,6 +165,7 @@ impl Resource {
             is_dropped: self.header.ended > 0,
             is_taken: self.is_taken(),
             holder: None,
+            reports_waits: true,
         }
     }
 }
@@ -233,6 +267,7 @@ impl AsyncOp {
             age_ns: self.header.age_ns(at),
             is_dropped: self.header.ended > 0,
             is_ready: self.is_ready,
+            is_granted: self.has_acquired && self.is_ready != Some(true),
         }
     }
 }

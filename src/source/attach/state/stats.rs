@@ -1,8 +1,11 @@
 //! The stats of a program.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use super::{Program, table::TableEntry};
+use super::{Program, resources::Resource, table::TableEntry};
 use crate::{
     Histogram,
     snapshot::{AsyncOpStats, Losses, ResourceStats, Resources, TaskStats},
@@ -74,16 +77,22 @@ impl Program {
     /// The resources that exist, in the order of their keys.
     pub fn resources(&self) -> impl Iterator<Item = ResourceStats> {
         // The task that acquired a part holds the resource: a mutex contains a semaphore.
-        let holders = self.resources.iter().filter_map(|part| Some((part.parent?, part.holder?)));
-        let holders: HashMap<u64, u64> = holders.collect();
+        let parts = self.resources.iter().filter_map(|part| Some((part.parent?, part)));
+        let parts: HashMap<u64, &Resource> = parts.filter(|(_, it)| it.holder.is_some()).collect();
+        let in_use: HashSet<u64> = self.async_ops.iter().filter_map(|op| op.resource).collect();
         let alive = self.resources.iter().filter(|resource| resource.ended() == 0);
         alive.map(move |resource| {
-            let holder = resource.holder.or_else(|| holders.get(&resource.id()).copied());
-            let holder = holder.filter(|_| resource.is_taken() == Some(true));
+            let part = parts.get(&resource.id()).copied();
+            let holder = resource.holder.or_else(|| part?.holder);
+            let is_known =
+                resource.is_taken() == Some(true) && !resource.may_have_several_holders(part);
+            let holder = holder.filter(|_| is_known);
             let mut stats = resource.stats(self.latest.at);
             stats.parent = resource.parent.and_then(|id| self.resources.key(id));
             let task = holder.and_then(|id| self.tasks.get(id));
             stats.holder = task.filter(|task| task.ended() == 0).map(TableEntry::key);
+            // With recent versions of Tokio, a timer has no operation until it is reset.
+            stats.reports_waits = !resource.is_timer() || in_use.contains(&resource.id());
             stats
         })
     }

@@ -153,6 +153,76 @@ fn lock_that_was_acquired_before_the_connection_has_its_holder() {
     assert_eq!(holder(&program), None, "acquired by try_lock");
 }
 
+#[test]
+fn holder_of_a_read_lock_is_known_if_one_task_has_acquired_it() {
+    let number = |name: &str, value| api::Attribute {
+        field: Some(field(name, api::field::Value::U64Val(value))),
+        unit: None,
+    };
+    let holder = |readers: &[u64]| {
+        let tasks = [7, 8].map(|task| announced(task, &format!("task-{task}")));
+        let mut update = update(S, tasks, [7, 8].map(|task| (task, idle(THEN))));
+        let lock =
+            Resource { id: id(20), concrete_type: "RwLock".to_owned(), ..Resource::default() };
+        let attributes = vec![number("current_readers", 1)];
+        let made = ResourceUpdateStats { created_at: at(THEN), attributes, ..Default::default() };
+        update.resource_update = Some(ResourceUpdate {
+            new_resources: vec![lock],
+            stats_update: [(20, made)].into(),
+            ..ResourceUpdate::default()
+        });
+        let op = |op: u64| AsyncOp { id: id(op), resource_id: id(20), ..AsyncOp::default() };
+        let acquired = |(at_ms, task): (i64, &u64)| {
+            let stats = async_ops::Stats {
+                created_at: at(THEN + MS),
+                dropped_at: at(THEN + at_ms * MS),
+                task_id: id(*task),
+                attributes: vec![number("permits_requested", 1), number("permits_obtained", 1)],
+                ..Default::default()
+            };
+            (30 + at_ms as u64, stats)
+        };
+        let stats: HashMap<_, _> = (2..).zip(readers).map(acquired).collect();
+        update.async_op_update = Some(AsyncOpUpdate {
+            new_async_ops: stats.keys().map(|one| op(*one)).collect(),
+            stats_update: stats,
+            dropped_events: 0,
+        });
+        let mut program = TestProgram::new();
+        program.apply(&update);
+        let lock = program.0.resources().next().expect("the lock");
+        program
+            .tasks()
+            .into_iter()
+            .find(|it| Some(it.key) == lock.holder)
+            .map(|it| it.meta.name.to_string())
+    };
+    assert_eq!(holder(&[7, 7]).as_deref(), Some("task-7"));
+    assert_eq!(holder(&[7, 8]), None);
+    assert_eq!(holder(&[8, 7]), None);
+}
+
+#[test]
+fn waits_for_a_timer_without_an_operation_are_not_reported() {
+    use api::resources::resource::{Kind, kind};
+    let known = kind::Kind::Known(kind::Known::Timer as i32);
+    let timer = Resource {
+        concrete_type: "Sleep".to_owned(),
+        kind: Some(Kind { kind: Some(known) }),
+        ..Resource::default()
+    };
+    let with_op = one_op(timer.clone(), Vec::new(), false);
+    assert!(with_op.0.resources().next().is_some_and(|timer| timer.reports_waits));
+    let mut update = update(S, [], []);
+    update.resource_update = Some(ResourceUpdate {
+        new_resources: vec![Resource { id: id(20), ..timer }],
+        ..ResourceUpdate::default()
+    });
+    let mut without_op = TestProgram::new();
+    without_op.apply(&update);
+    assert!(without_op.0.resources().next().is_some_and(|timer| !timer.reports_waits));
+}
+
 /// An update with a mutex that has the attribute `locked`.
 fn mutex_state(now: i64, is_locked: bool) -> Update {
     let attribute = api::Attribute {
