@@ -129,10 +129,10 @@ pub fn find(
         let workers = &found.workers;
         distinct.len() == workers.len() && workers.iter().all(|it| it.busy_ns <= uptime_ns)
     });
-    let is_certain = |found: &Workers| {
-        found.workers.iter().any(|worker| worker.parks > 1)
-            || found.workers.len() > 1 && are_threads(&ids(found))
-    };
+    let have_parked = |found: &Workers| found.workers.iter().any(|worker| worker.parks > 1);
+    let has_several = |found: &Workers| found.workers.len() > 1;
+    let have_threads =
+        |found: &Workers| (have_parked(found) || has_several(found)) && are_threads(&ids(found));
     // Other words of the handle may point to its inline counters, as a slice would.
     let near = handle..handle.saturating_add(HANDLE_LENGTH as u64);
     let is_saturated = |found: &Workers| {
@@ -141,7 +141,12 @@ pub fn find(
             && !(found.is_multi_thread && near.contains(&worker.busy_address))
             && are_threads(&ids(found))
     };
-    candidates.clone().find(is_certain).or_else(|| candidates.clone().find(is_saturated))
+    // Other words may look like the counters of a worker that has parked, but not with a thread.
+    candidates
+        .clone()
+        .find(have_threads)
+        .or_else(|| candidates.clone().find(have_parked))
+        .or_else(|| candidates.clone().find(is_saturated))
 }
 
 #[cfg(test)]
@@ -228,5 +233,18 @@ mod tests {
         let workers = find(&image, 0x1000, 1000, |_| false).expect("workers");
         assert!(!workers.is_multi_thread);
         assert_eq!(workers.workers.len(), 1);
+    }
+
+    /// A slice of one entry looks like counters; the inline ones behind it have a thread.
+    #[test]
+    fn counters_with_a_thread_are_preferred() {
+        let mut image = image(&[[9, 900, 10, 19]]);
+        for (word, value) in [(1, 2), (2, 800), (4, 7), (5, 14)] {
+            image.set_word(0x1100 + word * 8, value);
+        }
+        let workers = find(&image, 0x1000, 1000, |ids| ids == [2]).expect("workers");
+        assert_eq!((workers.workers[0].thread_id, workers.is_multi_thread), (2, false));
+        let workers = find(&image, 0x1000, 1000, |_| false).expect("workers");
+        assert_eq!((workers.workers[0].thread_id, workers.is_multi_thread), (9, true));
     }
 }
