@@ -27,7 +27,7 @@ use asynctop::{
 };
 #[cfg(feature = "pid")]
 use asynctop::{
-    cli::{DumpArgs, PsArgs, ReadArgs},
+    cli::{DumpArgs, PsArgs, SampleArgs},
     headless::Plan,
     inspect,
     launch::Launched,
@@ -82,7 +82,7 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         Request::Run(args) => {
             let config = Config::load(args.watch.config.as_deref())?;
             let watch = with_defaults(args.watch, config.watch);
-            return run_command(&args.command, args.output.as_deref(), args.read, &watch);
+            return run_command(&args.command, args.output.as_deref(), args.sampling, &watch);
         }
         #[cfg(feature = "pid")]
         Request::Ps(PsArgs { program, format }) => {
@@ -167,7 +167,7 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
 fn run_command(
     command: &[OsString],
     output: Option<&Path>,
-    read: ReadArgs,
+    read: SampleArgs,
     watch: &WatchArgs,
 ) -> anyhow::Result<ExitCode> {
     let wants_screen = wants_screen(watch);

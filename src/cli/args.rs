@@ -139,10 +139,35 @@ pub struct ProgramArgs {
     #[cfg(feature = "pid")]
     #[arg(short = 'p', long = "pid", value_name = "PID|NAME")]
     pub programs: Vec<Program>,
-    /// The options for reading them.
+    /// The options for sampling them.
     #[cfg(feature = "pid")]
     #[command(flatten)]
-    pub read: ReadArgs,
+    pub sampling: SampleArgs,
+}
+
+/// The options for sampling programs.
+#[cfg(feature = "pid")]
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
+pub struct SampleArgs {
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Sample with real-time priority (SCHED_FIFO), so that a busy machine does not delay the
+    /// samples. Needs the capability SYS_NICE, or `ulimit -r 1`
+    #[arg(long)]
+    realtime: bool,
+}
+
+#[cfg(feature = "pid")]
+impl SampleArgs {
+    /// The options of the source.
+    pub fn options(self) -> ReadOptions {
+        ReadOptions { realtime: self.realtime, ..self.read.options() }
+    }
+
+    fn or(self, outer: SampleArgs) -> SampleArgs {
+        let no_stop = self.read.no_stop || outer.read.no_stop;
+        SampleArgs { read: ReadArgs { no_stop }, realtime: self.realtime || outer.realtime }
+    }
 }
 
 /// The options for reading programs.
@@ -159,11 +184,7 @@ pub struct ReadArgs {
 impl ReadArgs {
     /// The options of the source.
     pub fn options(self) -> ReadOptions {
-        ReadOptions { no_stop: self.no_stop }
-    }
-
-    pub(super) fn or(self, outer: ReadArgs) -> ReadArgs {
-        ReadArgs { no_stop: self.no_stop || outer.no_stop }
+        ReadOptions { no_stop: self.no_stop, realtime: false }
     }
 }
 
@@ -174,7 +195,7 @@ impl ProgramArgs {
         #[cfg(feature = "pid")]
         return ProgramArgs {
             programs: [outer.programs, self.programs].concat(),
-            read: self.read.or(outer.read),
+            sampling: self.sampling.or(outer.sampling),
         };
         #[cfg(not(feature = "pid"))]
         outer
@@ -201,9 +222,9 @@ pub struct RunArgs {
     /// folder for temporary files]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// The options for reading it.
+    /// The options for sampling it.
     #[command(flatten)]
-    pub read: ReadArgs,
+    pub sampling: SampleArgs,
     /// Options of the screen and the report.
     #[command(flatten)]
     pub watch: WatchArgs,

@@ -25,7 +25,7 @@ use crate::{
 };
 pub use args::{CompareArgs, CustomersArgs, LabArgs, ProgramArgs, TableFormat, WatchArgs};
 #[cfg(feature = "pid")]
-pub use args::{DumpArgs, PsArgs, ReadArgs, RunArgs};
+pub use args::{DumpArgs, PsArgs, RunArgs, SampleArgs};
 pub use clap_complete::Shell;
 pub use error::CliError;
 pub use hold::Hold;
@@ -293,12 +293,14 @@ fn attach(
     refuse_lab_flags(lab)?;
     let mut targets = Targets::default();
     #[cfg(feature = "pid")]
-    let read = program.read.options();
+    let read = program.sampling.options();
     given.into_iter().chain(program.targets()).for_each(|target| targets.push(target));
     #[cfg(feature = "pid")]
     if targets.programs.is_empty() && read != ReadOptions::default() {
-        let message = "--no-stop applies to a program that is watched by its process ID; add -p";
-        return Err(CliError::Usage(message.to_owned()));
+        let flag = if read.no_stop { "--no-stop" } else { "--realtime" };
+        return Err(CliError::Usage(format!(
+            "{flag} applies to a program that is watched by its process ID; add -p"
+        )));
     }
     #[cfg(feature = "attach")]
     if targets.is_empty() {

@@ -69,6 +69,14 @@ pub enum OpenError {
         /// The system's error.
         source: io::Error,
     },
+    /// The sampler has no right to a real-time priority.
+    #[error("cannot sample process {pid} with real-time priority: {reason}")]
+    NoRealtime {
+        /// The requested process id.
+        pid: u32,
+        /// The reason, and a remedy.
+        reason: String,
+    },
 }
 
 /// The reason why an inspection has no result.

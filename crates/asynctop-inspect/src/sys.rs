@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// A range of another process's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -58,19 +60,50 @@ pub(crate) fn process_vm_readv(pid: u32, spans: &[Span], buffer: &mut [u8]) -> i
 /// The system's error.
 pub(crate) fn request_short_slice() -> io::Result<()> {
     const SLICE_NS: u64 = 100_000;
-    let attributes = libc::sched_attr {
-        size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER as u32,
-        sched_flags: 0,
-        // SAFETY: has no memory arguments; 0 is the calling thread.
-        sched_nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
-        sched_priority: 0,
-        sched_runtime: SLICE_NS,
-        sched_deadline: 0,
-        sched_period: 0,
-    };
+    // SAFETY: has no memory arguments; 0 is the calling thread.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let attributes = libc::sched_attr { sched_nice: nice, sched_runtime: SLICE_NS, ..OTHER };
+    set_scheduling(&attributes)
+}
+
+/// Gives the calling thread the lowest real-time priority, so that it runs as soon as it wakes up. A
+/// limit of the CPU time that it may use without sleeping ends this process rather than take a CPU
+/// from the machine.
+///
+/// # Errors
+///
+/// The system's error: the permission is missing.
+pub(crate) fn request_realtime() -> io::Result<()> {
+    /// In microseconds.
+    const MAX_CPU_TIME: u64 = 200_000;
+    let Rlimit { maximum, .. } = getrlimit(Resource::Rttime);
+    let current = Some(maximum.map_or(MAX_CPU_TIME, |maximum| maximum.min(MAX_CPU_TIME)));
+    setrlimit(Resource::Rttime, Rlimit { current, maximum })?;
+    set_scheduling(&libc::sched_attr {
+        sched_policy: libc::SCHED_FIFO as u32,
+        // Threads and processes that it starts have a normal priority.
+        sched_flags: libc::SCHED_FLAG_RESET_ON_FORK as u64,
+        sched_priority: 1,
+        ..OTHER
+    })
+}
+
+const OTHER: libc::sched_attr = libc::sched_attr {
+    size: size_of::<libc::sched_attr>() as u32,
+    sched_policy: libc::SCHED_OTHER as u32,
+    sched_flags: 0,
+    sched_nice: 0,
+    sched_priority: 0,
+    sched_runtime: 0,
+    sched_deadline: 0,
+    sched_period: 0,
+};
+
+/// Sets the policy and priority of the calling thread.
+fn set_scheduling(attributes: &libc::sched_attr) -> io::Result<()> {
+    let attributes = std::ptr::from_ref(attributes);
     // SAFETY: the kernel reads `size` bytes of the structure, which lives during the call.
-    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, attributes, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -83,6 +116,25 @@ mod tests {
         std::thread::spawn(|| request_short_slice().expect("every user may"))
             .join()
             .expect("no panic");
+    }
+
+    /// Whether it is granted depends on the rights of the user.
+    #[test]
+    fn realtime_is_granted_or_denied_as_a_whole() {
+        const RESET_ON_FORK: i32 = 0x4000_0000;
+        let policy = || {
+            // SAFETY: has no memory arguments; 0 is the calling thread.
+            let policy = unsafe { libc::sched_getscheduler(0) };
+            policy & !RESET_ON_FORK
+        };
+        let run = move || match request_realtime() {
+            Ok(()) => assert_eq!(policy(), libc::SCHED_FIFO),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+                assert_eq!(policy(), libc::SCHED_OTHER);
+            }
+        };
+        std::thread::spawn(run).join().expect("no panic");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(super) struct SampledPoll<'a> {
     /// The task's key.
     pub task: u64,
     pub worker: Option<usize>,
+    /// The time in it in which the whole process was stopped, in nanoseconds.
+    pub stopped_ns: u64,
 }
 
 impl LongPolls {
@@ -65,7 +67,7 @@ impl LongPolls {
         for sampled in polls {
             let number = sampled.poll.number;
             numbers.insert(number);
-            let known = self.known.get(&number).filter(|known| is_same(known, sampled.poll));
+            let known = self.known.get(&number).filter(|known| is_same(known, &sampled));
             converted.push(match known {
                 Some(known) => Arc::clone(known),
                 None => {
@@ -97,19 +99,20 @@ impl LongPolls {
 }
 
 /// Whether nothing has changed since a long poll was converted.
-fn is_same(known: &LongPoll, poll: &sampler::LongPoll) -> bool {
+fn is_same(known: &LongPoll, sampled: &SampledPoll<'_>) -> bool {
+    let poll = sampled.poll;
     known.length_ns == nanos(poll.at_least)
         && known.is_ended != poll.is_running
         && known.stack.is_some() != poll.stack.is_empty()
         && known.impact.as_ref().map(|impact| impact.total_ns)
-            == poll.delays.as_ref().map(|delays| caused(poll, delays.total))
+            == poll.delays.as_ref().map(|delays| caused(sampled, delays.total))
         && known.no_stack.as_deref() == poll.no_stack.as_deref().map(sanitize).as_deref()
 }
 
 fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPoll {
-    let SampledPoll { poll, task, worker } = *sampled;
+    let SampledPoll { poll, task, worker, .. } = *sampled;
     let length_ns = nanos(poll.at_least);
-    let run_delay_ns = run_delay_ns(poll);
+    let without_cpu = time_without_cpu(sampled);
     let stack = stack(poll);
     let profile =
         stack.as_ref().map(|stack| ProfileEntry::from_stacks(&[(Arc::clone(stack), 1)], 1));
@@ -118,13 +121,13 @@ fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPol
         worker,
         is_ended: !poll.is_running,
         cause: cause(poll),
-        net_ns: Some(length_ns - run_delay_ns),
-        without_cpu: TimeWithoutCpu { run_delay_ns, ..TimeWithoutCpu::default() },
+        net_ns: Some(length_ns.saturating_sub(without_cpu.total_ns())),
+        without_cpu,
         captures: u32::from(stack.is_some()),
         profile: profile.unwrap_or_default(),
         no_stack: poll.no_stack.as_ref().map(|reason| sanitize(reason).into()),
         stack,
-        impact: impact(poll, name).map(Arc::new),
+        impact: impact(sampled, name).map(Arc::new),
         ..LongPoll::computing(task, nanos(poll.began), length_ns)
     }
 }
@@ -145,28 +148,33 @@ fn without_cpu(poll: &sampler::LongPoll) -> Duration {
     }
 }
 
-fn run_delay_ns(poll: &sampler::LongPoll) -> u64 {
-    nanos(without_cpu(poll).min(poll.at_least))
+/// A thread that has not blocked also has no CPU while the process is stopped.
+fn time_without_cpu(sampled: &SampledPoll<'_>) -> TimeWithoutCpu {
+    let SampledPoll { poll, stopped_ns, .. } = *sampled;
+    let stopped_in_delay_ns = if has_blocked(poll) { 0 } else { stopped_ns };
+    let run_delay_ns = nanos(without_cpu(poll)).saturating_sub(stopped_in_delay_ns);
+    let all = TimeWithoutCpu { run_delay_ns, stopped_ns, ..TimeWithoutCpu::default() };
+    all.limited_to(nanos(poll.at_least), 0, 0)
 }
 
 /// The part of a scheduling delay that the poll has caused, in nanoseconds: its time without a CPU is
 /// assumed to have the same share of the delay as of the poll.
-fn caused(poll: &sampler::LongPoll, delay: Duration) -> u64 {
-    let length_ns = nanos(poll.at_least);
-    let net_ns = length_ns - run_delay_ns(poll);
+fn caused(sampled: &SampledPoll<'_>, delay: Duration) -> u64 {
+    let length_ns = nanos(sampled.poll.at_least);
+    let net_ns = length_ns.saturating_sub(time_without_cpu(sampled).total_ns());
     (nanos(delay) as f64 * net_ns as f64 / length_ns.max(1) as f64) as u64
 }
 
-fn impact(poll: &sampler::LongPoll, name: impl Fn(u64) -> Arc<str>) -> Option<PollImpact> {
-    let delays = poll.delays.as_ref()?;
+fn impact(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> Option<PollImpact> {
+    let delays = sampled.poll.delays.as_ref()?;
     let delayed = |it: &sampler::DelayedTask| {
         let task = key(it.copy, it.task.id);
-        DelayedTask { task, name: name(task), delay_ns: caused(poll, it.delay) }
+        DelayedTask { task, name: name(task), delay_ns: caused(sampled, it.delay) }
     };
     Some(PollImpact {
         accuracy: ImpactAccuracy::LowerBound,
         tasks: delays.tasks,
-        total_ns: caused(poll, delays.total),
+        total_ns: caused(sampled, delays.total),
         most_delayed: delays.longest.iter().map(delayed).collect(),
     })
 }

@@ -270,6 +270,6 @@ fn open_with_runtime(pid: u32, options: ReadOptions) -> Result<Option<Sampler>, 
 
 fn attach(pid: u32, options: ReadOptions) -> Result<Sampler, OpenError> {
     let mut sampler = SamplerOptions::default();
-    sampler.stop_running = !options.no_stop;
+    (sampler.stop_running, sampler.realtime) = (!options.no_stop, options.realtime);
     Sampler::attach(pid, sampler)
 }

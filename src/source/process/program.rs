@@ -25,6 +25,8 @@ pub struct ReadOptions {
     /// Never stop a thread. Otherwise one that computes in a long poll is stopped for some 10 µs,
     /// once, to read its stack.
     pub no_stop: bool,
+    /// Sample with real-time priority.
+    pub realtime: bool,
 }
 
 /// A text that is neither a process ID nor the name of a program.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use asynctop_inspect::{
     Flavor, RuntimeInfo, TaskInfo,
-    sampler::{Sample, SampledTask},
+    sampler::{ProcessStop, Sample, SampledTask},
 };
 
 use super::{
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     snapshot::{
-        self, Connection, Description, Losses, MachineStats, Retry, RuntimeStats, Subscription,
-        Target, TaskStats,
+        self, Connection, Description, Losses, MachineStats, Retry, RuntimeStats, Stop,
+        Subscription, Target, TaskStats,
     },
     source::{Source, nanos},
     text::plural,
@@ -163,7 +163,7 @@ impl RuntimeSource {
         self.target.runtime = self.runtime(runtime, tasks.len());
         self.target.tasks = self.tasks(sample, &tasks, index, is_update);
         self.target.workers = self.workers.rows(sample, index, is_update);
-        self.target.machine = Some(self.machine());
+        self.target.machine = Some(self.machine(sample));
         self.target.long_polls = self.long_polls(sample, index);
         if is_update {
             (self.surveyed, self.is_due) = (Some(sample.surveyed), false);
@@ -228,6 +228,7 @@ impl RuntimeSource {
 
     fn long_polls(&mut self, sample: &Sample, index: usize) -> Vec<Arc<snapshot::LongPoll>> {
         let tallies = &self.tallies;
+        let stops: Vec<Stop> = sample.stops.iter().map(stop).collect();
         let known: Vec<u64> = self.target.long_polls.iter().map(|poll| poll.task).collect();
         let own = certain(sample).filter_map(|poll| {
             let task = key(poll.copy, poll.task.id);
@@ -235,7 +236,13 @@ impl RuntimeSource {
             let is_own = tallies.contains_key(&task) || known.contains(&task);
             let thread = sample.threads.iter().find(|thread| thread.tid == poll.tid);
             let worker = thread.filter(|thread| thread.runtime == Some(index));
-            is_own.then(|| SampledPoll { poll, task, worker: worker.and_then(|it| it.worker) })
+            let (began_ns, length_ns) = (nanos(poll.began), nanos(poll.at_least));
+            is_own.then(|| SampledPoll {
+                poll,
+                task,
+                worker: worker.and_then(|it| it.worker),
+                stopped_ns: Stop::overlap_ns(&stops, began_ns, began_ns + length_ns),
+            })
         });
         let name = |task| tallies.get(&task).map(|it| Arc::clone(&it.meta.name));
         self.long_polls.convert(own, |task| name(task).unwrap_or_else(|| "?".into()))
@@ -262,13 +269,14 @@ impl RuntimeSource {
         }
     }
 
-    /// The CPU time that the machine gives to the program. Stops of the program are not observed.
-    fn machine(&mut self) -> MachineStats {
+    /// The CPU time that the machine gives to the program, and the stops that have ended.
+    fn machine(&mut self, sample: &Sample) -> MachineStats {
         let pid = self.observed.pid().unwrap_or_default();
         let reader = self.machine.get_or_insert_with(|| MachineReader::of_process(pid));
         let delays = self.target.workers.iter().map(|worker| worker.run_delay_ns);
         let run_delay_ns = delays.sum::<Option<u64>>().filter(|_| !self.target.workers.is_empty());
-        MachineStats { times: reader.read(), run_delay_ns, stops: Vec::new() }
+        let ended = sample.stops.iter().filter(|stop| !stop.is_running);
+        MachineStats { times: reader.read(), run_delay_ns, stops: ended.map(stop).collect() }
     }
 
     fn losses(&self, sample: &Sample, runtime: &RuntimeInfo) -> Losses {
@@ -283,6 +291,10 @@ impl RuntimeSource {
         }
         Losses { reasons, ..Losses::default() }
     }
+}
+
+fn stop(stop: &ProcessStop) -> Stop {
+    Stop { from_ns: nanos(stop.from), to_ns: nanos(stop.to) }
 }
 
 /// Whether the tasks of local sets are attributed to the runtime at `index`. A `LocalSet` is not a

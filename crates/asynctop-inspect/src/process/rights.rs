@@ -1,6 +1,6 @@
 //! The rule by which the kernel denies reading a process, with a remedy, in one sentence.
 
-use std::{env, fs, os::unix::fs::MetadataExt};
+use std::{env, fs, io, os::unix::fs::MetadataExt};
 
 /// The bit of `CAP_SYS_PTRACE` in a set of capabilities.
 const SYS_PTRACE: u64 = 1 << 19;
@@ -40,11 +40,6 @@ impl Access {
                 fs::read_link("/proc/self").is_ok_and(|pid| pid.as_os_str() == "1")
                     && name.trim() != "systemd"
             });
-        let program = env::current_exe().map_or_else(
-            |_| env::args().next().unwrap_or_default(),
-            |path| path.display().to_string(),
-        );
-        let command = std::iter::once(program).chain(env::args().skip(1)).collect::<Vec<_>>();
         Access {
             user: rustix::process::geteuid().as_raw(),
             owner: fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid()),
@@ -54,7 +49,7 @@ impl Access {
             may_trace: capabilities.is_some_and(|set| set & SYS_PTRACE != 0),
             in_container,
             is_filtered: field("Seccomp").is_some_and(|mode| mode != "0"),
-            command: command.join(" "),
+            command: own_command(),
         }
     }
 
@@ -98,6 +93,30 @@ impl Access {
                  capabilities), or is marked as not dumpable; {sudo}"
             ),
         }
+    }
+}
+
+/// This command, with an absolute path.
+fn own_command() -> String {
+    let program = env::current_exe()
+        .map_or_else(|_| env::args().next().unwrap_or_default(), |path| path.display().to_string());
+    std::iter::once(program).chain(env::args().skip(1)).collect::<Vec<_>>().join(" ")
+}
+
+/// The reason why the kernel denies a real-time priority, with a remedy.
+pub(crate) fn explain_no_realtime(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if rustix::process::geteuid().is_root() => {
+            "this user is root without CAP_SYS_NICE, or its control group has no real-time budget; \
+             start the container with --cap-add SYS_NICE"
+                .to_owned()
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "it needs CAP_SYS_NICE or a limit of real-time priorities of at least 1 (`ulimit -r`); \
+             run: sudo {}",
+            own_command()
+        ),
+        _ => error.to_string(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use crate::sampler::{
     polls::{Poll, TaskKey},
     share::Observations,
+    stops::ProcessStop,
     types::{Lateness, LongPoll},
 };
 
@@ -43,6 +44,7 @@ pub(super) struct Hits {
     /// Comparisons that did not.
     pub contradicted: u64,
     pub long_polls: VecDeque<LongPoll>,
+    pub stops: Vec<ProcessStop>,
     pub cpu: Duration,
 }
 

@@ -8,6 +8,7 @@ mod plan;
 mod polls;
 mod sample_loop;
 mod share;
+mod stops;
 mod survey_loop;
 mod sweep;
 mod types;
@@ -15,17 +16,19 @@ mod worker_ticks;
 
 use std::{
     collections::HashMap,
-    fmt, fs,
+    fmt, fs, io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use crate::{
-    Check, InspectError, OpenError, Options, Process, TokioCopy, process::identity::Identity,
+    Check, InspectError, OpenError, Options, Process, TokioCopy,
+    process::{identity::Identity, rights::explain_no_realtime},
 };
 use delays::DelayTracker;
 use hits::Hits;
@@ -34,6 +37,7 @@ use sample_loop::SampleLoop;
 use survey_loop::{Survey, SurveyLoop};
 
 pub use share::{Observations, Share};
+pub use stops::ProcessStop;
 pub use types::{
     Continuity, DelayedTask, Delays, Lateness, LongPoll, PollTimes, Sample, SampledTask,
     SampledThread, SamplerOptions, ThreadTimes,
@@ -126,7 +130,8 @@ impl Sampler {
     /// # Errors
     ///
     /// Those of [`Process::open`]; [`OpenError::Gone`] if the process ends while its tasks are
-    /// listed; [`OpenError::Thread`] if no thread can be started.
+    /// listed; [`OpenError::Thread`] if no thread can be started;
+    /// [`OpenError::NoRealtime`] if a real-time priority is requested and denied.
     pub fn attach(pid: u32, options: SamplerOptions) -> Result<Sampler, OpenError> {
         let process = Process::open(pid)?;
         let began = Instant::now();
@@ -156,8 +161,18 @@ impl Sampler {
         let threads = Vec::new();
         let mut sampler = Sampler { identity, command, copies, began, uptime, shared, threads };
         sampler.threads.push(start("inspect-survey", Box::new(move || surveys.run()))?);
-        sampler.threads.push(start("inspect-sample", Box::new(move || samples.run()))?);
-        Ok(sampler)
+        let (result, priority) = mpsc::channel();
+        let sample = move || {
+            // The receiver waits for it.
+            if result.send(samples.set_priority()).is_ok() {
+                samples.run();
+            }
+        };
+        sampler.threads.push(start("inspect-sample", Box::new(sample))?);
+        match priority.recv().map_err(io::Error::other).flatten() {
+            Ok(()) => Ok(sampler),
+            Err(error) => Err(OpenError::NoRealtime { pid, reason: explain_no_realtime(&error) }),
+        }
     }
 
     /// The process id.
@@ -238,6 +253,7 @@ impl Sampler {
                 true => hits.long_polls.iter().cloned().collect(),
                 false => Vec::new(),
             },
+            stops: hits.stops.clone(),
             surveyed: survey.surveyed,
             survey_interval: survey.survey_interval,
             sweeps: survey.sweeps,

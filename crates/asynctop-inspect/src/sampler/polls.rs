@@ -146,6 +146,11 @@ impl Polls {
         ended
     }
 
+    /// Whether a thread may be in a poll of at least this length.
+    pub(super) fn has_poll_of(&self, length: Duration) -> bool {
+        self.by_thread.values().any(|poll| poll.at_least() >= length)
+    }
+
     /// The poll that a thread was in at its latest sample.
     pub(super) fn get_mut(&mut self, tid: u32) -> Option<&mut Poll> {
         self.by_thread.get_mut(&tid)

@@ -6,24 +6,27 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     fs::File,
+    io,
     os::unix::fs::FileExt,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
+use asynctop_stack::Activity;
 use fastrand::Rng;
 
 use crate::{
     InspectError, TaskInfo,
     memory::MemoryExt,
-    process::identity::Identity,
+    process::{identity::Identity, threads},
     sampler::{
         Shared, cpu_time,
         hits::Hits,
         lock,
         plan::Plan,
         polls::{Observation, Poll, Polls, TaskKey},
+        stops::StopTracker,
         types::{Continuity, LongPoll, SamplerOptions, ThreadTimes},
         worker_ticks::WorkerTicks,
     },
@@ -45,10 +48,12 @@ pub(super) struct SampleLoop {
     identity: Arc<Identity>,
     interval: Duration,
     long_poll: Duration,
+    realtime: bool,
     began: Instant,
     plan: Arc<Plan>,
     polls: Polls,
     ticks: WorkerTicks,
+    stops: StopTracker,
     /// The opened `schedstat` files of threads.
     schedstats: HashMap<u32, File>,
     /// Number of long polls so far.
@@ -74,20 +79,30 @@ impl SampleLoop {
             identity,
             interval: options.interval.max(Duration::from_millis(1)),
             long_poll: options.long_poll,
+            realtime: options.realtime,
             began,
             plan: Arc::default(),
             polls: Polls::default(),
             ticks: WorkerTicks::default(),
+            stops: StopTracker::default(),
             schedstats: HashMap::new(),
             long_polls: 0,
         }
     }
 
-    /// Samples until the sampler is dropped or the process ends.
-    pub(super) fn run(mut self) {
+    /// Sets the priority of the calling thread, which will run the loop.
+    pub(super) fn set_priority(&self) -> io::Result<()> {
+        if self.realtime {
+            return sys::request_realtime();
+        }
         // Otherwise, the sampler waits for the CPU of the poll that it observes. Older kernels do not
         // support it; the delays are counted in any case.
         let _ = sys::request_short_slice();
+        Ok(())
+    }
+
+    /// Samples until the sampler is dropped or the process ends.
+    pub(super) fn run(mut self) {
         // At random moments, so that a periodic program is not always sampled at the same point of its
         // period.
         let mut random = Rng::with_seed(u64::from(self.identity.pid()));
@@ -163,6 +178,8 @@ impl SampleLoop {
             }
             self.record_long_poll(&mut hits, tid);
         }
+        let may_be_long = self.polls.has_poll_of(self.long_poll / 2);
+        self.stops.observe(&self.identity, now, may_be_long, &mut hits.stops);
         hits.forget_long_polls(now);
         Ok(())
     }
@@ -287,6 +304,10 @@ impl SampleLoop {
         if let Some(record) = poll.record.and_then(|number| hits.long_poll(number)) {
             (record.at_least, record.updated) = (at_least, poll.latest);
             (record.continuity, record.times) = (continuity, poll.times());
+            // Reading the stack may take long, as it loads symbols first.
+            if record.syscall.is_none() && record.stack.is_empty() {
+                record.syscall = blocking_call(&self.identity, tid);
+            }
             return;
         }
         // Closures of the blocking pool and the loops of workers are in no list.
@@ -304,7 +325,7 @@ impl SampleLoop {
             is_running: true,
             continuity,
             times: poll.times(),
-            syscall: None,
+            syscall: blocking_call(&self.identity, tid),
             stack: Vec::new(),
             no_stack: Some("it has not been read yet".into()),
             stopped: None,
@@ -314,5 +335,13 @@ impl SampleLoop {
         });
         self.shared.request_stack(self.long_polls, tid);
         self.shared.request_sweep();
+    }
+}
+
+/// The system call in which a thread is blocked.
+fn blocking_call(identity: &Identity, tid: u32) -> Option<String> {
+    match threads::activity(identity, tid) {
+        Some(Activity::Blocked { syscall, .. }) => syscall.map(threads::syscall_name),
+        _ => None,
     }
 }

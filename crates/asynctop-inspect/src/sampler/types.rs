@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Check, Frame, RuntimeInfo, Stopped, TaskInfo, sampler::share::Observations,
+    Check, Frame, RuntimeInfo, Stopped, TaskInfo,
+    sampler::{share::Observations, stops::ProcessStop},
     tokio::task::StateKind,
 };
 
@@ -23,6 +24,9 @@ pub struct SamplerOptions {
     /// for some 10 µs, once per [certain](LongPoll::is_certain) long poll. Otherwise such a poll has a
     /// stack only if its thread blocks.
     pub stop_running: bool,
+    /// Sample with real-time priority (`SCHED_FIFO`), so that a busy machine does not delay the samples.
+    /// The kernel ends this process if it then computes for 200 ms without sleeping.
+    pub realtime: bool,
 }
 
 impl Default for SamplerOptions {
@@ -32,6 +36,7 @@ impl Default for SamplerOptions {
             long_poll: Duration::from_millis(100),
             cpu_budget: 0.05,
             stop_running: false,
+            realtime: false,
         }
     }
 }
@@ -56,6 +61,9 @@ pub struct Sample {
     /// The long polls that are running, and those that have ended in the last 60 seconds, in the order
     /// of detection.
     pub long_polls: Vec<LongPoll>,
+    /// The latest intervals in which the whole process was stopped, oldest first. They are part of the
+    /// lengths of polls.
+    pub stops: Vec<ProcessStop>,
     /// The time of the latest survey, which lists the tasks and threads.
     pub surveyed: Duration,
     /// Current interval between surveys.
@@ -217,7 +225,8 @@ pub struct LongPoll {
     /// CPU time and run-queue delay of the thread inside the poll, and the part of the poll that
     /// they cover; `None` if they could not be read.
     pub times: Option<PollTimes>,
-    /// The system call that the thread was in when its stack was read.
+    /// The system call that the thread was in when its stack was read, or when it was first seen to
+    /// block in the poll.
     pub syscall: Option<String>,
     /// The functions on the thread's stack, innermost first; read once.
     pub stack: Vec<Frame>,
