@@ -9,7 +9,7 @@ use std::{
 use asynctop::{
     model::{Finding, FindingSubject, Model, RuleId, Severity},
     probe::Registry,
-    snapshot::Subscription,
+    snapshot::{Snapshot, Subscription},
     watch::{WatchOptions, Watchdog},
 };
 use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario};
@@ -21,8 +21,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub struct Case {
     pub name: String,
     /// The text of the scenario file.
-    text: String,
-    hog: Option<HogKind>,
+    pub text: String,
+    pub hog: Option<HogKind>,
     /// The rules of which one has to fire; none in a healthy program.
     pub rules: &'static [&'static str],
     /// The groups of the culprit tasks.
@@ -165,19 +165,31 @@ impl Case {
         let lab = Lab::start(LabOptions { registry, hog, ..LabOptions::new(scenario) });
         let lab = lab.expect("it starts");
         let mut sampler = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
-        let mut model = Model::default();
         if self.hog.is_some() {
             lab.execute(Command::ToggleHog);
         }
+        let is_found = |outcome: &Outcome| outcome.is_expected_location;
+        self.observe(min, max, is_found, || sampler.sample(&Subscription::default()).into())
+    }
+
+    /// Judges the findings for `min`, and then until `is_found`, but no longer than `max`.
+    pub fn observe(
+        &self,
+        min: Duration,
+        max: Duration,
+        is_found: impl Fn(&Outcome) -> bool,
+        mut sample: impl FnMut() -> Snapshot,
+    ) -> Outcome {
+        let mut model = Model::default();
         let begin = Instant::now();
         let mut outcome = Outcome::default();
         loop {
             thread::sleep(INTERVAL);
-            model.advance(&sampler.sample(&Subscription::default()).into());
+            model.advance(&sample());
             for finding in model.all_findings() {
                 self.judge(finding, &mut outcome);
             }
-            let is_found = outcome.is_expected_location || !self.has_culprit();
+            let is_found = !self.has_culprit() || is_found(&outcome);
             if is_found && begin.elapsed() >= min || begin.elapsed() >= max {
                 return outcome;
             }
@@ -187,7 +199,9 @@ impl Case {
     fn judge(&self, finding: &Finding, outcome: &mut Outcome) {
         outcome.is_machine_overloaded |= finding.rule == RuleId::MachineOverloaded;
         let is_culprit = match &finding.subject {
-            FindingSubject::Group(group) => self.culprits.contains(&&**group),
+            FindingSubject::Group(group) => {
+                self.culprits.iter().any(|culprit| is_named(group, culprit))
+            }
             _ => false,
         };
         if is_culprit && self.rules.contains(&finding.rule.as_str()) {
@@ -204,6 +218,14 @@ impl Case {
             }
         }
     }
+}
+
+/// Whether a group has this name or, seen from outside, that of a future or a line in the module of this
+/// name.
+fn is_named(group: &str, name: &str) -> bool {
+    let after = |(at, _): (usize, &str)| &group[at + name.len()..];
+    let mut rest = group.match_indices(name).map(after);
+    group == name || rest.any(|rest| ["::", "/", ".rs:"].iter().any(|it| rest.starts_with(it)))
 }
 
 /// The lines of a function of the lab as locations: from its signature to its closing brace.

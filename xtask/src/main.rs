@@ -1,5 +1,6 @@
 //! Programs for the maintainers of asynctop: `cargo xtask COMMAND`.
 
+mod accuracy;
 mod breadth;
 mod build;
 mod field;
@@ -37,6 +38,8 @@ enum Command {
     Breadth(breadth::Options),
     /// Count the tasks of third-party programs and of programs in unusual situations
     Field(field::Options),
+    /// Compare the busy shares sampled from outside with those that the tasks measure
+    Accuracy(accuracy::Options),
     /// Score the rules on programs whose culprit is known, and print a table
     Score(score::Options),
     /// Run a program with console-subscriber, to be watched
@@ -52,6 +55,7 @@ fn main() -> anyhow::Result<()> {
             let asynctop = asynctop.map_or_else(sibling, anyhow::Ok)?;
             pictures::make(&names, &pictures::Programs { asynctop, tokio_console })
         }
+        Command::Accuracy(options) => accuracy::run(&options),
         Command::Breadth(options) => breadth::run(&options),
         Command::Field(options) => field::run(&options),
         Command::Score(options) => score::run(&options),

@@ -8,23 +8,25 @@
 
 #[path = "../../tests/truth/cases.rs"]
 mod cases;
+mod process;
 
 use std::{
     env,
     hint::black_box,
     io::{self, Write},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
 use anyhow::Context;
-use cases::Case;
+use cases::{Case, Outcome};
 
 /// After its time a run waits this long for the names of its stacks, as a report does.
 const SYMBOLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With `--runs` or `--load` the programs are the hog kinds and the healthy scenarios, and all runs
+/// With `--runs`, `--load` or `--pid` the programs are the hog kinds and the healthy scenarios, and all runs
 /// take SECONDS; without, all programs, and one with a culprit ends when it is found.
 #[derive(clap::Args)]
 pub struct Options {
@@ -37,6 +39,9 @@ pub struct Options {
     /// Busy loops beside the runs, each a process of its own
     #[arg(long, value_name = "N")]
     load: Option<u32>,
+    /// Run the programs in this asynctop, in a process of its own, and observe it by its process ID
+    #[arg(long, value_name = "FILE")]
+    pid: Option<PathBuf>,
     /// Only programs whose name contains this
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -44,7 +49,7 @@ pub struct Options {
 
 impl Options {
     fn is_strict(&self) -> bool {
-        self.runs.is_some() || self.load.is_some()
+        self.runs.is_some() || self.load.is_some() || self.pid.is_some()
     }
 
     fn runs(&self) -> u32 {
@@ -53,10 +58,10 @@ impl Options {
 }
 
 /// Busy loops. Dropping it kills them.
-struct Load(Vec<Child>);
+pub struct Load(Vec<Child>);
 
 impl Load {
-    fn start(count: u32) -> io::Result<Load> {
+    pub fn start(count: u32) -> io::Result<Load> {
         let mut load = Load(Vec::new());
         for _ in 0..count {
             let mut command = Command::new(env::current_exe()?);
@@ -98,14 +103,10 @@ struct Score {
 }
 
 impl Score {
-    fn of(case: &Case, options: &Options) -> Score {
-        let time = Duration::from_secs(options.seconds);
+    fn of(case: &Case, options: &Options) -> anyhow::Result<Score> {
         let mut score = Score::default();
         for _ in 0..options.runs() {
-            let outcome = match case.has_culprit() && !options.is_strict() {
-                true => case.run(Duration::from_secs(5), Duration::from_secs(60)),
-                false => case.run(time, time + SYMBOLS_TIMEOUT),
-            };
+            let outcome = outcome(case, options)?;
             if case.has_culprit() {
                 score.found += u32::from(outcome.found.is_some());
                 score.missed += u32::from(outcome.found.is_none());
@@ -119,8 +120,19 @@ impl Score {
                 score.false_findings.push(finding);
             }
         }
-        score
+        Ok(score)
     }
+}
+
+fn outcome(case: &Case, options: &Options) -> anyhow::Result<Outcome> {
+    let time = Duration::from_secs(options.seconds);
+    Ok(match &options.pid {
+        Some(program) => process::observe(case, program, time)?,
+        None if case.has_culprit() && !options.is_strict() => {
+            case.run(Duration::from_secs(5), Duration::from_secs(60))
+        }
+        None => case.run(time, time + SYMBOLS_TIMEOUT),
+    })
 }
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -134,7 +146,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         if !is_wanted || options.is_strict() && !case.is_scored_by_default() {
             continue;
         }
-        let score = Score::of(&case, options);
+        let score = Score::of(&case, options)?;
         let none = if case.has_culprit() { "–" } else { "none required" };
         let (rule, place) = score.rule.as_ref().map_or((none, "–"), |(rule, at)| (*rule, at));
         let (runs, wrong) = (options.runs(), score.false_findings.len());

@@ -58,6 +58,11 @@ impl Terminal {
         Ok(Terminal { child, parser, writer, _master: pair.master })
     }
 
+    /// The process id of the program.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.process_id()
+    }
+
     pub fn keys(&mut self, keys: &str) -> anyhow::Result<()> {
         self.writer.write_all(keys.as_bytes())?;
         Ok(self.writer.flush()?)

@@ -10,7 +10,7 @@ const MANIFEST: &str =
 
 impl Folder {
     /// A fixture, optimized and with line tables.
-    pub(super) fn fixture(&self, name: &str) -> anyhow::Result<PathBuf> {
+    pub fn fixture(&self, name: &str) -> anyhow::Result<PathBuf> {
         self.build_fixture(name, "release", None)
     }
 

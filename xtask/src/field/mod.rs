@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use crate::build::target_folder;
 use measure::Row;
 use running::Running;
+pub use running::{Facts, Started, facts, wait_for};
 
 /// Programs to count the tasks of.
 #[derive(clap::Args)]
@@ -36,9 +37,15 @@ struct Program {
 }
 
 /// The folder of everything that is installed, built or written here.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
+    /// # Errors
+    /// If it cannot be created.
+    pub fn create() -> anyhow::Result<Folder> {
+        Ok(Folder(target_folder("field")?))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -49,7 +56,7 @@ impl Folder {
 /// # Errors
 /// If the folder cannot be created, or tasks were not counted as they must be.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let folder = Folder(target_folder("field")?);
+    let folder = Folder::create()?;
     let names = &options.names;
     let is_wanted = |program: &&Program| {
         names.is_empty() || names.iter().any(|name| program.name.contains(name))

@@ -22,8 +22,8 @@ pub(super) const REQUEST: &str = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(100);
 
-/// What a fixture prints about itself.
-pub(super) type Facts = BTreeMap<String, u64>;
+/// What a fixture prints about itself: its facts, and the ids of its tasks by name.
+pub type Facts = BTreeMap<String, u64>;
 
 /// The tasks that a program must have.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ pub(super) struct Running {
 }
 
 /// A program that ends when it is dropped, with the programs that it has started.
-pub(super) struct Started(Child);
+pub struct Started(Child);
 
 impl Drop for Started {
     fn drop(&mut self) {
@@ -82,7 +82,7 @@ impl Started {
     }
 
     /// Like [`Started::start_until_ready`], with the rest of its output.
-    pub(super) fn with_output(
+    pub fn with_output(
         command: &mut Command,
     ) -> anyhow::Result<(Started, Facts, BufReader<ChildStdout>)> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -93,25 +93,27 @@ impl Started {
         Ok((started, facts, output))
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
     /// Writes a line to its standard input.
-    pub(super) fn write(&mut self, line: &str) -> anyhow::Result<()> {
+    pub fn write(&mut self, line: &str) -> anyhow::Result<()> {
         let input = self.0.stdin.as_mut().context("its input is closed")?;
         Ok(writeln!(input, "{line}")?)
     }
 }
 
 /// The facts that a fixture prints up to the line `ready`.
-pub(super) fn facts(output: &mut impl BufRead) -> anyhow::Result<Facts> {
+pub fn facts(output: &mut impl BufRead) -> anyhow::Result<Facts> {
     let mut facts = Facts::new();
     for line in output.lines() {
         let line = line?;
         match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
             ["ready"] => return Ok(facts),
-            ["fact", name, number] => drop(facts.insert(name.to_owned(), number.parse()?)),
+            ["fact", name, number] | ["task", name, "id", number, ..] => {
+                facts.insert(name.to_owned(), number.parse()?);
+            }
             _ => {}
         }
     }
@@ -188,7 +190,7 @@ fn find_runtime(pid: u32) -> Option<u32> {
 }
 
 /// Waits until something is there.
-pub(super) fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
     let began = Instant::now();
     loop {
         if let Some(found) = find() {
