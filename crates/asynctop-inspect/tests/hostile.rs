@@ -87,6 +87,14 @@ fn runtime_is_read() {
     assert_eq!((ids, walk.count, walk.retries), (vec![6, 7], Some(2), 0));
 }
 
+/// The mutex of a shard may be a single byte, behind which are remains of other data.
+#[test]
+fn shards_with_arbitrary_bytes_behind_their_mutex_are_recognized() {
+    let image =
+        runtime(&[0, 24, 48, 72].map(|shard| (HANDLE + 0x800 + shard, 0x5f43_4241_7061_6800)));
+    assert!(Runtime::recognize(&image, &vtables(&image), HANDLE).is_some());
+}
+
 /// A task that is unlinked during the walk has no successor: a short list that seems complete.
 #[test]
 fn list_that_ends_too_early_is_rejected() {

@@ -16,6 +16,7 @@ const KNOWN_DISTANCES: [usize; 3] = [4, 3, 2];
 const MAX_DISTANCE: usize = 64;
 /// Smaller numbers also occur in thread-local data for other reasons.
 const MIN_DISTINCTIVE_ID: u64 = 64;
+
 impl Process {
     /// The best-fitting offsets for each module that contains Tokio. Cached once running tasks have
     /// confirmed them.

@@ -119,8 +119,9 @@ impl ShardContents {
         let length = (shards * SHARD_LENGTH) as usize;
         let words: Vec<u64> = words_of(&memory.bytes(pointer, length)).collect();
         let (shards, _) = words.as_chunks::<3>();
-        // A mutex that is locked and waited for is a small number in both of its implementations.
-        let is_mutex = |[mutex, _, _]: &[u64; 3]| mutex & 0xffff_ffff <= 3;
+        // A mutex that is locked and waited for is a small number in both of its implementations. In
+        // that of parking_lot it is one byte, and the bytes behind it are arbitrary.
+        let is_mutex = |[mutex, _, _]: &[u64; 3]| mutex & 0xff <= 3;
         if words.len() != length / 8 || !shards.iter().all(is_mutex) {
             return ShardContents::Other;
         }

@@ -141,11 +141,11 @@ pub fn find(
             && !(found.is_multi_thread && near.contains(&worker.busy_address))
             && are_threads(&ids(found))
     };
-    // Other words may look like the counters of a worker that has parked, but not with a thread.
-    candidates
-        .clone()
-        .find(have_threads)
-        .or_else(|| candidates.clone().find(have_parked))
+    // Other words may look like the counters of a worker, but hardly with a thread and many parks.
+    let parks = |found: &Workers| found.workers.iter().map(|worker| worker.parks).sum::<u64>();
+    let with_threads = candidates.clone().filter(have_threads).max_by_key(parks);
+    with_threads
+        .or_else(|| candidates.clone().filter(have_parked).max_by_key(parks))
         .or_else(|| candidates.clone().find(is_saturated))
 }
 
@@ -233,6 +233,17 @@ mod tests {
         let workers = find(&image, 0x1000, 1000, |_| false).expect("workers");
         assert!(!workers.is_multi_thread);
         assert_eq!(workers.workers.len(), 1);
+    }
+
+    /// A slice of one entry looks like counters of the same thread.
+    #[test]
+    fn counters_with_the_most_parks_are_preferred() {
+        let mut image = image(&[[2, 900, 2, 4]]);
+        for (word, value) in [(1, 2), (2, 800), (4, 7), (5, 14)] {
+            image.set_word(0x1100 + word * 8, value);
+        }
+        let workers = find(&image, 0x1000, 1000, |_| true).expect("workers");
+        assert_eq!((workers.workers[0].parks, workers.is_multi_thread), (7, false));
     }
 
     /// A slice of one entry looks like counters; the inline ones behind it have a thread.
