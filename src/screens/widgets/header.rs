@@ -125,7 +125,7 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
         let banner = format!(" FROZEN {} ago ", duration(app.frozen_for_ns()));
         parts.push(left(0, banner, theme.warning().add_modifier(Modifier::REVERSED)));
     } else {
-        parts.push(left(6, "asynctop", theme.title()));
+        parts.push(left(7, "asynctop", theme.title()));
     }
     parts.push(left(2, model.name().to_string(), theme.title()));
     parts.extend(runtime.map(|runtime| left(4, runtime, theme.title())));
@@ -214,7 +214,7 @@ fn hog(parts: &mut Vec<Part>, hog: &HogStats, theme: Theme) {
     }
     if hog.on_since_ns.is_none() {
         let off = format!("hog {} {} off", theme.glyph("○", "-"), hog.kind);
-        parts.push(right(7, off, theme.dim()));
+        parts.push(right(6, off, theme.dim()));
         return;
     }
     let count = match hog.count {
