@@ -1,7 +1,7 @@
 //! The first line: the target on the left; hog, scheduling delay and slowdown on the right.
 //!
 //! ```text
-//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz     hog ● spin  never yields  delay p99 1.2s  slowdown ×38
+//!  asynctop  lab:mixed  current-thread  up 1m23s  4 Hz     hog ● spin  never yields  p99 1.2s  slowdown ×38
 //! ```
 
 use ratatui::{
@@ -257,9 +257,9 @@ fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Threshold
     let delay = model.scheduling_delay().p99_ns;
     let style = theme.length(thresholds, delay.unwrap_or(0), theme.title());
     let delay = delay.filter(|_| model.target().description.has(FieldId::SchedulingDelay));
-    let text = format!("delay p99 {}", optional(delay, bucket_duration));
-    let long = format!("sched {text}");
-    parts.push(right(3, text, style).or_longer(long).reserving("delay p99 ~210µs"));
+    let text = format!("p99 {}", optional(delay, bucket_duration));
+    let long = format!("sched delay {text}");
+    parts.push(right(3, text, style).or_longer(long).reserving("p99 ~210µs"));
     let Some(slowdown) = model.slowdown().factor else {
         let reason = &model.slowdown().no_factor;
         if !reason.is_empty() {
