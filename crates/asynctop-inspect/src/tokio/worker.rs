@@ -100,7 +100,7 @@ impl Layout {
 ///
 /// Counters of workers that have hardly parked could match by chance, so their ids must be those of
 /// threads: `are_threads` decides that. A single such worker, that of a saturated runtime, must also
-/// have been busy for [`MIN_BUSY_NS`], and is accepted only where nothing else is found.
+/// have been busy for `MIN_BUSY_NS`, and is accepted only where nothing else is found.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
