@@ -169,14 +169,17 @@ impl Case {
             lab.execute(Command::ToggleHog);
         }
         let is_found = |outcome: &Outcome| outcome.is_expected_location;
-        self.observe(min, max, is_found, || sampler.sample(&Subscription::default()).into())
+        let is_named = |group: &str, culprit: &str| group == culprit;
+        let sample = || sampler.sample(&Subscription::default()).into();
+        self.observe((min, max), is_named, is_found, sample)
     }
 
-    /// Judges the findings for `min`, and then until `is_found`, but no longer than `max`.
+    /// Judges the findings for `min`, and then until `is_found`, but no longer than `max`. `is_named` is
+    /// whether a group is that of a culprit.
     pub fn observe(
         &self,
-        min: Duration,
-        max: Duration,
+        (min, max): (Duration, Duration),
+        is_named: impl Fn(&str, &str) -> bool,
         is_found: impl Fn(&Outcome) -> bool,
         mut sample: impl FnMut() -> Snapshot,
     ) -> Outcome {
@@ -187,7 +190,7 @@ impl Case {
             thread::sleep(INTERVAL);
             model.advance(&sample());
             for finding in model.all_findings() {
-                self.judge(finding, &mut outcome);
+                self.judge(finding, &is_named, &mut outcome);
             }
             let is_found = !self.has_culprit() || is_found(&outcome);
             if is_found && begin.elapsed() >= min || begin.elapsed() >= max {
@@ -196,7 +199,12 @@ impl Case {
         }
     }
 
-    fn judge(&self, finding: &Finding, outcome: &mut Outcome) {
+    fn judge(
+        &self,
+        finding: &Finding,
+        is_named: impl Fn(&str, &str) -> bool,
+        outcome: &mut Outcome,
+    ) {
         outcome.is_machine_overloaded |= finding.rule == RuleId::MachineOverloaded;
         let is_culprit = match &finding.subject {
             FindingSubject::Group(group) => {
@@ -218,14 +226,6 @@ impl Case {
             }
         }
     }
-}
-
-/// Whether a group has this name or, seen from outside, that of a future or a line in the module of this
-/// name.
-fn is_named(group: &str, name: &str) -> bool {
-    let after = |(at, _): (usize, &str)| &group[at + name.len()..];
-    let mut rest = group.match_indices(name).map(after);
-    group == name || rest.any(|rest| ["::", "/", ".rs:"].iter().any(|it| rest.starts_with(it)))
 }
 
 /// The lines of a function of the lab as locations: from its signature to its closing brace.

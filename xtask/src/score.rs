@@ -26,8 +26,8 @@ use cases::{Case, Outcome};
 /// After its time a run waits this long for the names of its stacks, as a report does.
 const SYMBOLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With `--runs`, `--load` or `--pid` the programs are the hog kinds and the healthy scenarios, and all runs
-/// take SECONDS; without, all programs, and one with a culprit ends when it is found.
+/// With `--runs`, `--load` or `--pid` the programs are the hog kinds and the healthy scenarios, and
+/// all runs take SECONDS; without, all programs, and one with a culprit ends when it is found.
 #[derive(clap::Args)]
 pub struct Options {
     /// How long a run takes
