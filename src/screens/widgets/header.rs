@@ -57,6 +57,8 @@ fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
 }
 
 const GAP: u16 = 2;
+/// The first rank of details: uptime, refresh interval, own cost.
+const DETAILS: u8 = 8;
 
 /// The header shows a lack of CPU from this share on.
 const LACKING_CPU: f64 = 0.05;
@@ -76,12 +78,16 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 /// The parts that fit, chosen by rank. The first one that does not fit ends the choice, so that a
-/// narrow part never comes and goes in the place of a more important one.
-fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
+/// narrow part never comes and goes in the place of a more important one. Longer texts come before
+/// details.
+fn fitting(mut parts: Vec<Part>, width: u16) -> Vec<Part> {
     let mut by_rank: Vec<usize> = (0..parts.len()).collect();
     by_rank.sort_by_key(|at| parts[*at].rank);
     let (mut left, mut chosen) = (width, vec![false; parts.len()]);
     for at in by_rank {
+        if parts[at].rank >= DETAILS {
+            lengthen(&mut parts, &chosen, &mut left);
+        }
         let wide = parts[at].width() + GAP;
         if wide > left && parts[at].rank > 0 {
             break;
@@ -89,17 +95,21 @@ fn fitting(parts: Vec<Part>, width: u16) -> Vec<Part> {
         chosen[at] = true;
         left = left.saturating_sub(wide);
     }
+    lengthen(&mut parts, &chosen, &mut left);
     let chosen = parts.into_iter().zip(chosen).filter_map(|(part, chosen)| chosen.then_some(part));
-    let mut parts: Vec<Part> = chosen.collect();
-    for part in &mut parts {
+    chosen.collect()
+}
+
+/// Gives the chosen parts their longer texts where these fit.
+fn lengthen(parts: &mut [Part], chosen: &[bool], left: &mut u16) {
+    for (part, _) in parts.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen) {
         let Some(long) = part.long.take() else { continue };
         let more = (long.width() as u16).saturating_sub(part.width());
-        if more <= left {
-            left -= more;
+        if more <= *left {
+            *left -= more;
             part.text = long;
         }
     }
-    parts
 }
 
 fn parts(app: &App, theme: Theme) -> Vec<Part> {
@@ -133,8 +143,7 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
         parts.push(left(1, text, style));
     }
     parts.extend(lacking_cpu(model).map(|text| right(2, text, theme.warning())));
-    let uptime = duration(target.runtime.uptime_ns);
-    parts.push(left(8, format!("up {uptime}"), theme.dim()));
+    parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
     parts.push(left(9, interval(app), theme.dim()));
     parts.extend(app.own_cost.map(|cost| {
         let part = left(10, own_cost(&cost), theme.dim());
