@@ -167,7 +167,7 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
 fn run_command(
     command: &[OsString],
     output: Option<&Path>,
-    read: SampleArgs,
+    sampling: SampleArgs,
     watch: &WatchArgs,
 ) -> anyhow::Result<ExitCode> {
     let wants_screen = wants_screen(watch);
@@ -175,7 +175,7 @@ fn run_command(
     let command = Arc::new(Launched::start(command, output)?);
     signals::kill_with_this_program(command.id());
     block_signals()?;
-    let source = process::launched(Arc::clone(&command), read.options())?;
+    let source = process::launched(Arc::clone(&command), sampling.options())?;
     let place = command.output();
     let _ = writeln!(io::stderr(), "{place}");
     let result = if wants_screen {

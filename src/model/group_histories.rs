@@ -1,6 +1,9 @@
 //! The busy shares and scheduling delays of groups over the last 15 minutes, for each grouping.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     BusyPoint, Grouping, Ring,
@@ -26,7 +29,8 @@ impl GroupHistories {
     ) {
         let has_delay = target.description.has(FieldId::Scheduled);
         for (grouping, histories) in GROUPINGS.into_iter().zip(&mut self.0) {
-            let mut groups: HashMap<&str, GroupLoad> = HashMap::new();
+            // Ordered, so that it is not up to chance which groups have a history.
+            let mut groups: BTreeMap<&str, GroupLoad> = BTreeMap::new();
             for part in parts {
                 let name = grouping.group_of(&target.description.name, part.meta);
                 groups.entry(name).or_default().add(part.load);

@@ -21,7 +21,7 @@ use super::{
         bars::{bar, history},
         canvas::{Canvas, Spans},
         chart, histogram,
-        history_graph::delay_height,
+        history_graph::{DELAY_LABELS, SHARE_LABELS, delay_height},
         preview,
         table::{self, Fields},
         title,
@@ -34,7 +34,7 @@ use crate::{
     },
     model::{BusyPoint, Field, GroupRow, Grouping, Offender, TargetModel},
     snapshot::{DistributionKey, Distributions, FieldId},
-    text::{compact_count, file_and_folder, fit, plural, task_seconds},
+    text::{compact_count, file_and_folder, fit, plural},
 };
 
 pub(super) const ID: ScreenId = ScreenId("groups");
@@ -146,11 +146,9 @@ fn draw_graphs(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow)
         chart::draw(app, canvas, area, axis, |columns| values(of, columns));
     };
     let (left, right) = preview::columns(area);
-    draw(left, "busy", ["100%", "50%", "0%"], |point| Some(point.busy));
+    draw(left, "busy", SHARE_LABELS, |point| Some(point.busy));
     if let Some(right) = right.filter(|_| target.target().description.has(FieldId::Scheduled)) {
-        draw(right, "scheduling delay", ["10 s", "10 ms", "10 µs"], |point| {
-            point.delay_ns.map(delay_height)
-        });
+        draw(right, "scheduling delay", DELAY_LABELS, |point| point.delay_ns.map(delay_height));
     }
 }
 
@@ -268,9 +266,9 @@ fn long_polls(app: &App, theme: Theme, target: &TargetModel, group: &GroupRow) -
     let is_member = |meta: &_| grouping(app).group_of(target.name(), meta) == &*group.name;
     let offenders = target.impact_table().offenders_among(is_member);
     let line = |offender: &Offender| {
-        let impact = offender
-            .impact
-            .map_or_else(String::new, |impact| format!("{} task-s", task_seconds(impact.total_ns)));
+        let impact = offender.impact.map_or_else(String::new, |impact| {
+            format!("{} task-s", theme.task_seconds(impact.accuracy, impact.total_ns))
+        });
         let function = offender.function.as_deref().unwrap_or("(no stack)");
         let place = offender.blocked_at.as_deref().map_or("", file_and_folder);
         vec![

@@ -15,6 +15,7 @@ use super::{
         bars::{bar, history},
         canvas::{Canvas, Spans},
         chart::{self, AXIS},
+        history_graph::SHARE_LABELS,
         table::{self, Fields},
     },
 };
@@ -147,7 +148,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         y += 1;
         if lines > 0 {
             let chart = Rect { y, height: lines.min(area.bottom().saturating_sub(y)), ..area };
-            chart::draw(app, canvas, chart, ["100%", "50%", "0%"], columns);
+            chart::draw(app, canvas, chart, SHARE_LABELS, columns);
             y += lines;
         }
     }

@@ -85,7 +85,8 @@ impl PollImpact {
         }
     }
 
-    /// `delayed 16 tasks by 3.20 task-seconds`, with `at most` or `at least` unless that is exact. `None` if no task was delayed.
+    /// `delayed 16 tasks by 3.20 task-seconds`, with `at most` or `at least` unless that is exact.
+    /// `None` if no task was delayed.
     pub fn sentence(&self) -> Option<String> {
         let qualifier = self.accuracy.qualifier();
         let (tasks, seconds) = (plural(self.tasks as u64, "task"), task_seconds(self.total_ns));

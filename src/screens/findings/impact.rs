@@ -17,7 +17,7 @@ use crate::{
         preview,
         table::{self, Place, Spec},
     },
-    text::{UNAVAILABLE, compact_count, duration, file_and_folder, task_seconds},
+    text::{UNAVAILABLE, compact_count, duration, file_and_folder},
 };
 
 const MAX_ROWS: u16 = 10;
@@ -132,8 +132,7 @@ fn cell(
     let unavailable = || (UNAVAILABLE.to_owned(), theme.dim());
     let (text, style) = match (place.column, impact) {
         (Column::Cost, Some(impact)) => {
-            let bound = theme.bound(impact.accuracy);
-            (format!("{bound}{}", task_seconds(impact.total_ns)), theme.warning())
+            (theme.task_seconds(impact.accuracy, impact.total_ns), theme.warning())
         }
         (Column::Bar, Some(impact)) => {
             let share = impact.total_ns as f64 / largest_ns.max(1) as f64;

@@ -18,7 +18,7 @@ use crate::{
     model::LongPollEntry,
     screens::{theme::Theme, widgets::canvas::Spans},
     snapshot::{PollImpact, PollKind},
-    text::{duration, fit, plural, task_seconds},
+    text::{duration, fit, plural},
 };
 
 /// The number of delayed tasks named per poll.
@@ -82,10 +82,8 @@ fn impact(theme: Theme, impact: Option<&PollImpact>) -> String {
         None => "impact –  ".to_owned(),
         Some(impact) if impact.tasks == 0 => "no task delayed  ".to_owned(),
         Some(impact) => {
-            let qualifier = theme.bound(impact.accuracy);
-            let (tasks, seconds) =
-                (plural(impact.tasks as u64, "task"), task_seconds(impact.total_ns));
-            format!("{tasks}, {qualifier}{seconds} task-s  ")
+            let seconds = theme.task_seconds(impact.accuracy, impact.total_ns);
+            format!("{}, {seconds} task-s  ", plural(impact.tasks as u64, "task"))
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         },
     },
     snapshot::{FieldId, TaskStats},
-    text::{bytes, compact_count, duration, file_and_folder, percent, plural, task_seconds, wrap},
+    text::{bytes, compact_count, duration, file_and_folder, percent, plural, wrap},
 };
 
 /// The lines of the pane with its title.
@@ -104,10 +104,14 @@ fn life(theme: Theme, target: &TargetModel, task: &TaskStats, width: u16) -> Spa
     if own > 0 {
         let offenders = target.impact_table().offenders_among(|meta| meta.id == task.meta.id);
         let impacts = offenders.iter().filter_map(|offender| offender.impact);
-        let impact_ns = impacts.map(|impact| impact.total_ns).sum::<u64>();
+        let impact_ns = impacts.clone().map(|impact| impact.total_ns).sum::<u64>();
+        let accuracy = impacts.map(|impact| impact.accuracy).max().unwrap_or_default();
         let text = match impact_ns {
             0 => plural(own as u64, "long poll"),
-            _ => format!("{} task-seconds of delay to others", task_seconds(impact_ns)),
+            _ => {
+                let seconds = theme.task_seconds(accuracy, impact_ns);
+                format!("{seconds} task-seconds of delay to others")
+            }
         };
         spans.push((format!("  {text}"), theme.warning()));
     } else if task.meta.future_size > 0 {

@@ -9,6 +9,7 @@ use crate::{
     app::{ColorDepth, Settings},
     model::{Severity, Thresholds},
     snapshot::{ImpactAccuracy, State},
+    text::task_seconds,
 };
 use palette::{Hue, Palette};
 
@@ -141,12 +142,13 @@ impl Theme {
         if self.ascii { ascii } else { glyph }
     }
 
-    /// The sign before an impact that is a bound, with a space.
-    pub(super) fn bound(self, accuracy: ImpactAccuracy) -> &'static str {
-        match accuracy {
+    /// An impact in task-seconds, with a sign if it is a bound.
+    pub(super) fn task_seconds(self, accuracy: ImpactAccuracy, total_ns: u64) -> String {
+        let sign = match accuracy {
             ImpactAccuracy::Exact => "",
             ImpactAccuracy::UpperBound => self.glyph("≤ ", "<= "),
             ImpactAccuracy::LowerBound => self.glyph("≥ ", ">= "),
-        }
+        };
+        format!("{sign}{}", task_seconds(total_ns))
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     app::{App, HitTarget},
     model::{LongPollEntry, TimelinePoll},
     screens::widgets::canvas::{Canvas, Spans},
-    text::{duration, file_and_folder, plural, task_seconds},
+    text::{duration, file_and_folder, plural},
 };
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (u64, u64)) {
@@ -64,7 +64,8 @@ fn line(
     }
     if let Some(impact) = evidence.impact.as_ref().filter(|impact| impact.tasks > 0) {
         let tasks = plural(impact.tasks as u64, "task");
-        let text = format!("  {tasks} delayed, {} task-s", task_seconds(impact.total_ns));
+        let seconds = theme.task_seconds(impact.accuracy, impact.total_ns);
+        let text = format!("  {tasks} delayed, {seconds} task-s");
         spans.push((text, theme.warning()));
     }
     spans

@@ -66,7 +66,7 @@ impl History<'_> {
             title: "workers busy",
             short: "busy",
             value: self.value(reason, |point| point.busy.map(text)),
-            axis: percent_axis(),
+            axis: SHARE_LABELS.map(str::to_owned),
             of: |point| point.busy,
             top: 1.0,
             style: plain,
@@ -81,7 +81,7 @@ impl History<'_> {
             title: "sched delay p99",
             short: "p99",
             value: self.value(reason, |point| point.delay_p99_ns.map(text)),
-            axis: ["10 s", "10 ms", "10 µs"].map(str::to_owned),
+            axis: DELAY_LABELS.map(str::to_owned),
             of: |point| point.delay_p99_ns.map(delay_height),
             top: 1.0,
             style: |point, thresholds, theme| {
@@ -101,7 +101,7 @@ impl History<'_> {
             title: "work, of baseline",
             short: "work",
             value: self.value(None, |point| point.work.map(text)),
-            axis: percent_axis(),
+            axis: SHARE_LABELS.map(str::to_owned),
             of: |point| point.work,
             top: 1.0,
             style: |point, _, theme| work_style(theme, point.work.unwrap_or(1.0), theme.busy()),
@@ -196,11 +196,12 @@ fn work_style(theme: Theme, work: f64, good: Style) -> Style {
     }
 }
 
-fn percent_axis() -> [String; 3] {
-    ["100%", "50%", "0%"].map(str::to_owned)
-}
+/// The labels of the axis of a share: top, middle and bottom.
+pub const SHARE_LABELS: [&str; 3] = ["100%", "50%", "0%"];
+/// Those of the logarithmic axis of delays.
+pub const DELAY_LABELS: [&str; 3] = ["10 s", "10 ms", "10 µs"];
 
-/// The ends of the logarithmic axis of delays, as powers of ten of a nanosecond.
+/// The ends of that axis, as powers of ten of a nanosecond.
 const DELAY_AXIS: (f64, f64) = (4.0, 10.0);
 
 /// The height of a delay on that axis, 0 to 1.

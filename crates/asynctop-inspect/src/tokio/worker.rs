@@ -98,9 +98,9 @@ impl Layout {
 /// The workers of the runtime whose handle is at `handle`, in a process that was started
 /// `uptime_ns` ago.
 ///
-/// Counters of workers that have hardly parked could match by chance, so their ids must be those of
-/// threads: `are_threads` decides that. A single such worker, that of a saturated runtime, must also
-/// have been busy for `MIN_BUSY_NS`, and is accepted only where nothing else is found.
+/// Other words may match by chance. Those of workers with ids of threads, which `are_threads` decides,
+/// and with the most parks take precedence. A single worker that has hardly parked, that of a saturated
+/// runtime, must also have been busy for `MIN_BUSY_NS`, and is accepted only where nothing else is found.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
