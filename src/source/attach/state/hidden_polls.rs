@@ -110,13 +110,13 @@ impl HiddenPolls {
         None
     }
 
-    /// Ends and begins watches after the update with this number, which was written at `at`. Returns
-    /// the polls to report.
+    /// Ends and begins watches after the update with this number, which was written at `at`. Tasks
+    /// that were not watched for the longest time are first. Returns the polls to report.
     fn advance(
         &mut self,
         update: u64,
         at: Moment,
-        tasks: &Table<Task>,
+        tasks: &mut Table<Task>,
         offset: &ClockOffset,
     ) -> Vec<EndedPoll> {
         let mut polls = Vec::new();
@@ -130,17 +130,24 @@ impl HiddenPolls {
             is_kept
         });
         let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.sort_unstable_by_key(|watch| std::cmp::Reverse(watch.polls.others_ns));
+        candidates.sort_unstable_by_key(|watch| {
+            let watched = tasks.by_key(watch.task).map(|task| task.watched);
+            (watched, std::cmp::Reverse(watch.polls.others_ns))
+        });
         for candidate in candidates {
             // In the order in which they began.
             let is_old = |oldest: &Watch| oldest.began + MIN_UPDATES <= update;
             if self.watches.len() >= MAX_WATCHES && self.watches.first().is_some_and(is_old) {
                 polls.extend(self.watches.remove(0).polls.estimate);
             }
-            match self.watches.len() < MAX_WATCHES {
-                true => self.watches.push(candidate),
-                false => polls.extend(candidate.polls.estimate),
+            if self.watches.len() >= MAX_WATCHES {
+                polls.extend(candidate.polls.estimate);
+                continue;
             }
+            if let Some(task) = tasks.get_mut(candidate.id) {
+                task.watched = update;
+            }
+            self.watches.push(candidate);
         }
         polls
     }
@@ -234,7 +241,7 @@ impl Program {
     /// Adds the long polls that the histograms have shown to those of this update.
     pub(super) fn find_hidden_polls(&mut self) {
         let (update, at) = (self.updates, self.latest.at);
-        let found = self.hidden_polls.advance(update, at, &self.tasks, &self.offset);
+        let found = self.hidden_polls.advance(update, at, &mut self.tasks, &self.offset);
         self.add_long_polls(found);
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Task {
     /// No poll took longer: the largest increase of the busy time between two updates.
     max_possible_poll_ns: u64,
     max_delay_ns: u64,
+    /// The number of the update since which its histogram was requested last.
+    pub watched: u64,
 }
 
 impl TableEntry for Task {
@@ -88,6 +90,7 @@ impl Task {
             max_poll_ns: 0,
             max_possible_poll_ns: 0,
             max_delay_ns: 0,
+            watched: 0,
         }
     }
 
