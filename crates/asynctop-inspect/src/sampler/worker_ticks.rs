@@ -5,7 +5,8 @@
 //! is in the same poll. The address of the count differs from build to build, so it is searched: two
 //! pointers lead from the thread's data to the core, and the count has grown whenever the thread
 //! polled another task than at the previous sample. Of several such numbers, the one that grows most
-//! is taken, because every park and every wake that a worker counts belongs to a tick.
+//! is taken, because every park and every wake that a worker counts belongs to a tick. Until it is
+//! found, a thread is in the same poll if no number has changed that may be the count.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -52,6 +53,8 @@ struct TickSearch {
     candidates: Option<Vec<Candidate>>,
     observations: u32,
     attempts: u32,
+    /// Whether a number has changed between two samples of one task, so that there are counts at all.
+    has_changed: bool,
 }
 
 /// The numbers of a thread in one sample.
@@ -103,9 +106,12 @@ impl WorkerTicks {
             Some(before) if search.is_done() && before.task == task => {
                 is_same_poll = before.is_unchanged(&now);
             }
-            Some(before) if !search.is_done() && before.task != task => {
-                search.add_observation(before, &now);
+            Some(before) if before.task == task => {
+                let is_unchanged = before.numbers == now.numbers && !now.numbers.is_empty();
+                is_same_poll = (is_unchanged && search.has_counts()).then_some(true);
+                search.has_changed |= before.has_changed(&now);
             }
+            Some(before) if !search.is_done() => search.add_observation(before, &now),
             _ => {}
         }
         self.latest.insert(contexts.tid, now);
@@ -121,6 +127,11 @@ impl WorkerTicks {
 impl TickSearch {
     fn is_done(&self) -> bool {
         self.observations >= REQUIRED_OBSERVATIONS
+    }
+
+    /// Whether counts are among the numbers that are read.
+    fn has_counts(&self) -> bool {
+        self.candidates.is_some() || self.has_changed
     }
 
     /// Adds two readings between which the thread has begun another poll.
@@ -160,6 +171,13 @@ impl TickSearch {
 }
 
 impl Reading {
+    /// Whether the same numbers were read again and one of them is different.
+    fn has_changed(&self, now: &Reading) -> bool {
+        let [before, after] =
+            [self, now].map(|reading| reading.numbers.iter().map(|(path, _)| path));
+        self.numbers != now.numbers && before.eq(after)
+    }
+
     /// Whether the first number of `now` is the same; `None` if one of the readings lacks it.
     fn is_unchanged(&self, now: &Reading) -> Option<bool> {
         let (path, later) = now.numbers.first()?;
@@ -274,10 +292,23 @@ mod tests {
     }
 
     #[test]
-    fn poll_is_unknown_before_the_search_is_done() {
-        let (mut ticks, count) = searched(REQUIRED_OBSERVATIONS - 1);
-        let task = u64::from(REQUIRED_OBSERVATIONS) - 2;
-        let image = thread(count, REQUIRED_OBSERVATIONS - 2, 5, 99_000);
-        assert_eq!(observe(&mut ticks, &image, task, 1010), None);
+    fn before_the_search_is_done_a_poll_is_the_same_if_no_number_has_changed() {
+        let (mut ticks, count) = searched(1);
+        let parks = |parks, noise| thread(count, parks, noise, 99_000);
+        assert_eq!(observe(&mut ticks, &parks(0, 1), 0, 1010), None, "nothing to compare yet");
+        assert_eq!(observe(&mut ticks, &parks(1, 1), 0, 1020), None, "now there are counts");
+        assert_eq!(observe(&mut ticks, &parks(1, 1), 0, 1030), Some(true));
+        assert_eq!(observe(&mut ticks, &parks(1, 2), 0, 1040), None, "it may be the count");
+        assert_eq!(observe(&mut ticks, &Image::new([]), 0, 1050), None);
+        assert_eq!(observe(&mut ticks, &Image::new([]), 0, 1060), None, "nothing was read");
+    }
+
+    #[test]
+    fn poll_is_unknown_if_no_number_has_ever_changed() {
+        let (mut ticks, count) = searched(1);
+        let image = thread(count, 0, 0, 99_000);
+        for sample in 0..3 {
+            assert_eq!(observe(&mut ticks, &image, 0, 1010 + 10 * sample), None);
+        }
     }
 }
