@@ -18,7 +18,8 @@ pub enum FailOn {
 
 impl FailOn {
     /// Why no finding of a target with this description can meet the condition; `None` if one can.
-    /// A rule that lacks a field is replaced by one that implies it, from that one's threshold on.
+    /// If a rule lacks a field, a rule that implies it replaces it, but only for a value that is at
+    /// least the threshold of the other rule.
     pub fn unsupported(
         &self,
         description: &Description,

@@ -128,9 +128,7 @@ fn show(
     wants_screen: bool,
 ) -> anyhow::Result<ExitCode> {
     if wants_screen {
-        let mut options = watch.dashboard(hog, no_color());
-        options.settings.colors = color_depth();
-        dashboard::run(sources, &options)?;
+        dashboard::run(sources, &dashboard_options(watch, hog))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = BufWriter::new(io::stdout().lock());
@@ -162,6 +160,13 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
     show(sources, watch, false, wants_screen)
 }
 
+/// The options of the dashboard on this terminal.
+fn dashboard_options(watch: &WatchArgs, hog: bool) -> dashboard::Options {
+    let mut options = watch.dashboard(hog, no_color());
+    options.settings.colors = color_depth();
+    options
+}
+
 /// Starts a command and watches it. Returns its exit code if everything else succeeds.
 #[cfg(feature = "pid")]
 fn run_command(
@@ -180,7 +185,7 @@ fn run_command(
     let _ = writeln!(io::stderr(), "{place}");
     let result = if wants_screen {
         let options =
-            dashboard::Options { message: Some(place), ..watch.dashboard(false, no_color()) };
+            dashboard::Options { message: Some(place), ..dashboard_options(watch, false) };
         dashboard::run(vec![source], &options).map(|()| ExitCode::SUCCESS)
     } else {
         let plan = Plan { is_command: true, run_time: watch.run_time, ..watch.plan(false) };

@@ -71,9 +71,13 @@ fn preview_height(size: Size) -> u16 {
     match size.height {
         ..8 => 0,
         8..14 => 1,
+        height if height / 2 < MIN_HISTOGRAM => (height / 2).min(5),
         height => (height / 2).min(14),
     }
 }
+
+/// The minimum lines about the selected group that contain a histogram.
+const MIN_HISTOGRAM: u16 = histogram::HEIGHT + 3;
 
 fn grouping(app: &App) -> Grouping {
     app.row_query().query().map(|query| query.grouping).unwrap_or_default()
@@ -187,7 +191,7 @@ fn draw_group(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow) 
     let title = format!("{name}: stages of its {}", plural(group.tasks as u64, "task"));
     let polls = format!("{name}: long polls, last minute");
     let (left, right) = preview::columns(area);
-    let below = if area.height >= histogram::HEIGHT + 3 { histogram::HEIGHT } else { 0 };
+    let below = if area.height >= MIN_HISTOGRAM { histogram::HEIGHT } else { 0 };
     let [left, left_below] = preview::split(left, below);
     preview::draw_titled(canvas, left, &title, &stages(theme, group, left.width));
     if let Some(distributions) = distributions(app, target, group) {

@@ -17,7 +17,8 @@
 //! [`ScreenSpec`], defined in `app`, and [`new_app`] passes it there. So `app` reads the table without
 //! depending on this module, and everything about a screen is still in one place.
 //!
-//! Screens and overlays use `widgets` and `theme`, and no other screen. Only the event loop draws.
+//! Screens use `widgets` and `theme`, and no other screen; views over a screen may use parts of
+//! screens. Only the event loop draws.
 
 mod columns;
 mod compare;

@@ -43,7 +43,8 @@ struct LabControl {
     answers: Mutex<Vec<Answer>>,
 }
 
-/// Starts a lab and its watchdog. With `records_polls`, the timeline has the past when it is opened.
+/// Starts a lab and its watchdog. With `records_polls`, polls are recorded from the start, so the
+/// timeline also shows those before it was opened.
 ///
 /// # Errors
 /// If the lab or its watchdog cannot be started.

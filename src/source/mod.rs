@@ -39,8 +39,8 @@ pub trait Source: Send {
     /// block.
     fn on_change(&mut self, _request_sample: Box<dyn Fn() + Send + Sync>) {}
 
-    /// The last sample of a run: waits, for at most `timeout`, for what happened before this call and
-    /// is not known yet, such as the symbols of stacks. `None` if another sample adds nothing.
+    /// The last sample of a run. Waits at most `timeout` for data about events before this call
+    /// that is still missing, such as the symbols of stacks. `None` if another sample adds nothing.
     fn last_sample(&mut self, _: &Subscription, _timeout: Duration) -> Option<Target> {
         None
     }

@@ -30,7 +30,7 @@ pub fn run_in_foreground(
         Ok(pid)
     });
     let pid = started.inspect_err(|_| resume())?;
-    // It may have used the terminal before it had it, which stops a program.
+    // The command was stopped if it used the terminal before it was in the foreground.
     kill_process_group(pid, Signal::CONT)?;
     thread::Builder::new().name("asynctop-wait".into()).spawn(move || {
         let status = wait(pid);

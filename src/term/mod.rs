@@ -1,4 +1,4 @@
-//! The terminal: setup, input, restore_sequences, suspending, panics and aborts. It is restored however the
+//! The terminal: setup, input, restoring, suspending, panics and aborts. It is restored however the
 //! program ends, and not changed while the program is in the background.
 
 mod abort;
@@ -287,8 +287,8 @@ fn stop_in_background() {
     let _ = kill_process_group(getpgrp(), Signal::TTOU);
 }
 
-/// Stops the job as a whole, as Ctrl-Z does: a process that started the program and waits for it,
-/// such as `cargo run` or a script, would keep the shell waiting. `fg` continues all of the job.
+/// Stops the leader of the job if that is another process, such as `cargo run` or a script that
+/// waits for the program: it would keep the shell waiting. `fg` continues the whole job.
 fn stop_job_leader() {
     let (leader, me) = (getpgrp(), getpid());
     let is_foreground = tcgetpgrp(rustix::stdio::stdout()).is_ok_and(|group| group == leader);

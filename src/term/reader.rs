@@ -53,7 +53,7 @@ impl Input {
     /// This many consecutive reads without input mean that the terminal is gone.
     const EMPTY_READS: u32 = 200;
     /// Time between two checks whether the program is in the foreground again.
-    const IN_BACKGROUND: Duration = Duration::from_millis(50);
+    const FOREGROUND_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
     fn open() -> io::Result<Self> {
         let stdin = io::stdin();
@@ -80,7 +80,9 @@ impl Input {
                 Waited::Gone => return Ok(()),
                 Waited::TimedOut => parser.give_up(&mut parsed),
                 // The input is for the shell, and a read would stop the program.
-                Waited::Readable if !is_in_foreground() => thread::sleep(Self::IN_BACKGROUND),
+                Waited::Readable if !is_in_foreground() => {
+                    thread::sleep(Self::FOREGROUND_CHECK_INTERVAL)
+                }
                 Waited::Readable => match read(self.fd(), &mut buffer) {
                     Ok(0) => empty_reads += 1,
                     Ok(length) => {

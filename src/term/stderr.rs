@@ -37,7 +37,7 @@ pub(super) fn redirect() -> io::Result<()> {
     Ok(dup2_stderr(&writer)?)
 }
 
-/// Writes the output that the pipe has to the original stderr, which is stderr again.
+/// Restores the original stderr, and writes the output in the pipe to it.
 pub(super) fn restore() {
     if let Some(redirected) = lock(&REDIRECTED).take() {
         redirected.restore();

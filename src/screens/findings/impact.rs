@@ -34,7 +34,7 @@ pub(super) fn height(rows: usize, screen: u16) -> u16 {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
-    Cost,
+    Impact,
     Bar,
     Name,
     Function,
@@ -52,7 +52,7 @@ fn specs(app: &App, rows: &[OffenderRow<'_>]) -> [Spec<Column>; 8] {
         Spec::text(column, widest.min(max) as u16, 0, rank)
     };
     [
-        Spec::number(Column::Cost, 12, 3),
+        Spec::number(Column::Impact, 12, 3),
         Spec::text(Column::Bar, 5, 25, 8),
         text(Column::Name, 24, 2),
         text(Column::Function, 40, 5),
@@ -65,7 +65,7 @@ fn specs(app: &App, rows: &[OffenderRow<'_>]) -> [Spec<Column>; 8] {
 
 fn title(column: Column) -> &'static str {
     match column {
-        Column::Cost => "TASK-SECONDS",
+        Column::Impact => "TASK-SECONDS",
         Column::Bar => "",
         Column::Name => "OFFENDER",
         Column::Function => "FUNCTION",
@@ -131,7 +131,7 @@ fn cell(
     let impact = offender.impact;
     let unavailable = || (UNAVAILABLE.to_owned(), theme.dim());
     let (text, style) = match (place.column, impact) {
-        (Column::Cost, Some(impact)) => {
+        (Column::Impact, Some(impact)) => {
             (theme.task_seconds(impact.accuracy, impact.total_ns), theme.warning())
         }
         (Column::Bar, Some(impact)) => {
@@ -140,7 +140,7 @@ fn cell(
         }
         (Column::Delayed, Some(impact)) => (compact_count(impact.tasks as u64), plain),
         (Column::Bar, None) => (String::new(), plain),
-        (Column::Cost | Column::Delayed, None) => unavailable(),
+        (Column::Impact | Column::Delayed, None) => unavailable(),
         (Column::Name | Column::Function | Column::Place, _) => {
             (label(app, place.column, row).into_owned(), plain)
         }

@@ -116,17 +116,17 @@ impl Block {
             true => theme.severity(finding.severity),
             false => theme.dim(),
         };
-        let (sentences, details) = match area.height.checked_sub(self.height()) {
+        let (sentence_lines, details) = match area.height.checked_sub(self.height()) {
             Some(_) => (self.sentence.len(), self.details),
             None => {
-                let sentences = usize::from(area.height.max(2) - 1).min(self.sentence.len());
-                (sentences, vec![self.short_details])
+                let sentence_lines = usize::from(area.height.max(2) - 1).min(self.sentence.len());
+                (sentence_lines, vec![self.short_details])
             }
         };
         let has_numbers = has_numbers(area.width);
-        for (at, y) in (0..sentences).zip(area.y..area.bottom()) {
+        for (at, y) in (0..sentence_lines).zip(area.y..area.bottom()) {
             // What does not fit is cut from the last line.
-            let text = match at + 1 == sentences {
+            let text = match at + 1 == sentence_lines {
                 true => self.sentence[at..].join(" "),
                 false => self.sentence[at].clone(),
             };
@@ -140,7 +140,7 @@ impl Block {
             let text = numbers(&times(app, finding));
             canvas.put_right(area.x, area.y, area.width - 1, &text, style);
         }
-        let sentence = Rect { height: (sentences as u16).min(area.height), ..area };
+        let sentence = Rect { height: (sentence_lines as u16).min(area.height), ..area };
         if app.cursor().is_at(row) {
             canvas.highlight(sentence, theme.selected());
         }

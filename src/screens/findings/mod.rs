@@ -30,7 +30,7 @@ use super::{
     ScreenEntry,
     theme::Theme,
     widgets::{
-        canvas::{Canvas, Spans},
+        canvas::{Canvas, Spans, paragraph},
         preview,
     },
 };
@@ -122,11 +122,9 @@ fn draw_preview(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     preview::draw_titled(canvas, area, &title, &lines);
 }
 
-/// The lines of a text, each after a space.
+/// The lines of a text, of a width that can be read.
 fn wrapped(text: &str, width: u16, style: ratatui::style::Style) -> Vec<Spans> {
-    let available = usize::from(width.saturating_sub(2)).min(110);
-    let lines = crate::text::wrap(text, available);
-    lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+    paragraph(text, usize::from(width).min(112), style)
 }
 
 /// A line with a label.

@@ -8,10 +8,13 @@
 //!  Computes without an await, so its worker polls no other task. Yield in between …
 //! ```
 
-use super::{Choice, Line, choices, paragraph};
+use super::{Choice, Line, choices};
 use crate::{
     app::HitTarget,
-    screens::{theme::Theme, widgets::header::hold_time},
+    screens::{
+        theme::Theme,
+        widgets::{canvas::paragraph, header::hold_time},
+    },
     snapshot::HogStats,
 };
 
@@ -29,7 +32,7 @@ pub(super) fn lines(hog: &HogStats, next: Option<usize>, theme: Theme, width: us
     };
     let mut lines: Vec<Line> = Vec::new();
     let add = |lines: &mut Vec<Line>, text: &str, style| {
-        lines.extend(paragraph(text, style, width).into_iter().map(Line::from));
+        lines.extend(paragraph(text, width, style).into_iter().map(Line::from));
     };
     add(&mut lines, &state(hog), style);
     if let Some(why) = &hog.failure {

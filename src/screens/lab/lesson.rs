@@ -2,9 +2,11 @@
 
 use ratatui::style::Style;
 
-use super::paragraph;
 use crate::{
-    screens::{theme::Theme, widgets::canvas::Spans},
+    screens::{
+        theme::Theme,
+        widgets::canvas::{Spans, paragraph},
+    },
     snapshot::Lesson,
 };
 
@@ -15,7 +17,7 @@ pub(super) fn lines(lesson: &Lesson, theme: Theme, width: usize) -> Vec<Spans> {
             lines.push(Spans::new());
         }
         lines.push(vec![(format!(" {heading}"), theme.title())]);
-        lines.extend(paragraph(text, Style::new(), width));
+        lines.extend(paragraph(text, width, Style::new()));
     }
     lines
 }

@@ -14,7 +14,7 @@ use super::{
     ScreenEntry,
     theme::Theme,
     widgets::{
-        canvas::{Canvas, Spans},
+        canvas::{Canvas, Spans, paragraph},
         columns::{self, beside, width_of},
         table,
     },
@@ -24,7 +24,7 @@ use crate::{
         Action, App, HitTarget, List, ScreenId, ScreenKey, ScreenSpec, Viewport, keymap::Binding,
     },
     snapshot::{ConsoleStats, FieldId, LabCommand},
-    text::{duration, wrap},
+    text::duration,
 };
 
 pub(super) const ID: ScreenId = ScreenId("lab");
@@ -160,12 +160,6 @@ fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
 /// Longer lines are hard to read.
 const MAX_TEXT: usize = 94;
 
-/// A wrapped text.
-fn paragraph(text: &str, style: Style, width: usize) -> Vec<Spans> {
-    let lines = wrap(text, width.saturating_sub(2));
-    lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
-}
-
 /// A name that can be selected with a click.
 struct Choice<'a> {
     name: &'a str,
@@ -208,5 +202,5 @@ fn console(served: &ConsoleStats, theme: Theme, width: usize) -> Vec<Spans> {
             duration(*added_ns_per_poll),
         ),
     };
-    paragraph(&text, theme.warning(), width)
+    paragraph(&text, width, theme.warning())
 }

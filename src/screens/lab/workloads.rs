@@ -10,11 +10,14 @@
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Choice, Line, choices, paragraph};
+use super::{Choice, Line, choices};
 use crate::{
     app::HitTarget,
     model::Slowdown,
-    screens::{theme::Theme, widgets::bars::bar},
+    screens::{
+        theme::Theme,
+        widgets::{bars::bar, canvas::paragraph},
+    },
     snapshot::{LabStats, MetricValue, WorkloadMetric, WorkloadStats},
     text::{UNAVAILABLE, bucket_duration, compact_count, duration, fit, optional, rate},
 };
@@ -42,7 +45,7 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: us
     }
     if !slowdown.no_factor.is_empty() {
         let text = format!("slowdown {UNAVAILABLE}: {}", slowdown.no_factor);
-        lines.extend(paragraph(&text, theme.dim(), width).into_iter().map(Line::from));
+        lines.extend(paragraph(&text, width, theme.dim()).into_iter().map(Line::from));
     }
     for (at, workload) in lab.workloads.iter().enumerate() {
         lines.extend(modes(at, workload, theme, width));
@@ -50,11 +53,11 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: us
     for workload in &lab.workloads {
         let Some(why) = &workload.failure else { continue };
         let text = format!("{} failed: {why}.", workload.name);
-        lines.extend(paragraph(&text, theme.critical(), width).into_iter().map(Line::from));
+        lines.extend(paragraph(&text, width, theme.critical()).into_iter().map(Line::from));
     }
     for workload in lab.workloads.iter().filter(|workload| !workload.metrics.is_empty()) {
         let text = format!("{}: {}", workload.name, gauges(workload));
-        lines.extend(paragraph(&text, theme.dim(), width).into_iter().map(Line::from));
+        lines.extend(paragraph(&text, width, theme.dim()).into_iter().map(Line::from));
     }
     lines
 }

@@ -6,7 +6,10 @@ use ratatui::style::Style;
 
 use super::{Details, resources};
 use crate::{
-    screens::widgets::{canvas::Spans, stack},
+    screens::widgets::{
+        canvas::{Spans, paragraph},
+        stack,
+    },
     snapshot::{Accuracy, Answer, FieldId, LongPoll, Outcome, PollKind, State},
     text::{duration, wrap},
 };
@@ -32,11 +35,6 @@ fn running_poll<'a>(details: &Details<'a>) -> Option<&'a Arc<LongPoll>> {
     let is_in_poll = matches!(details.task.state, State::Polling | State::Dropping);
     let latest = details.model.impact_table().of_task(details.key.id).next()?;
     Some(&latest.evidence).filter(|poll| is_in_poll && !poll.is_ended)
-}
-
-fn paragraph(text: &str, width: usize, style: Style) -> Vec<Spans> {
-    let lines = wrap(text, width.saturating_sub(2));
-    lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
 }
 
 /// A line with its indent. What does not fit follows on further lines.

@@ -20,13 +20,11 @@ mod long_polls;
 
 use std::sync::Arc;
 
-use ratatui::style::Style;
-
 use super::{
     resources,
     theme::Theme,
     widgets::{
-        canvas::Spans,
+        canvas::{Spans, paragraph},
         columns::{self, beside},
         histogram,
     },
@@ -36,7 +34,6 @@ use crate::{
     app::App,
     model::{Finding, TargetModel, TaskRates},
     snapshot::{Description, DistributionKey, Distributions, FieldId, Target, TaskKey, TaskStats},
-    text::wrap,
 };
 
 /// The task, and everything that its details are made from.
@@ -116,16 +113,12 @@ impl Details<'_> {
     /// The active findings about the task, each with its fix.
     fn verdict(&self, width: usize) -> Vec<Spans> {
         let theme = self.theme;
-        let wrapped = |text: &str, style: Style| -> Vec<Spans> {
-            let lines = wrap(text, width.saturating_sub(2));
-            lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
-        };
         let mut lines = Vec::new();
         for finding in self.findings() {
             let sign = theme.severity_glyph(finding.severity);
             let sentence = format!("{sign} {}", finding.sentence);
-            lines.extend(wrapped(&sentence, theme.severity(finding.severity)));
-            lines.extend(wrapped(&format!("Fix: {}", finding.fix), theme.title()));
+            lines.extend(paragraph(&sentence, width, theme.severity(finding.severity)));
+            lines.extend(paragraph(&format!("Fix: {}", finding.fix), width, theme.title()));
         }
         lines
     }

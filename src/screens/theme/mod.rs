@@ -121,7 +121,7 @@ impl Theme {
         }
     }
 
-    /// The glyph of a state. No other meaning has one of them.
+    /// The glyph of a state. Each state has a glyph of its own.
     pub(super) fn state_glyph(self, state: State) -> &'static str {
         let (glyph, ascii) = match state {
             State::Polling => ("▶", "P"),

@@ -7,7 +7,10 @@ use super::axis::label;
 use crate::{
     app::App,
     model::{Timeline, TimelinePoll, WorkerActivity, WorkerBar},
-    screens::{theme::Theme, widgets::canvas::Spans},
+    screens::{
+        theme::Theme,
+        widgets::{canvas::Spans, columns::width_of},
+    },
     snapshot::FieldId,
     text::{count, duration, percent, wrap},
 };
@@ -173,8 +176,4 @@ fn rest(theme: Theme, shares: &[(u16, f64)], bars: &[WorkerBar]) -> Spans {
         rest.push((format!("  {} unknown", theme.glyph("╌", "~")), theme.dim()));
     }
     rest
-}
-
-fn width_of(spans: &Spans) -> usize {
-    spans.iter().map(|(text, _)| text.width()).sum()
 }

@@ -40,12 +40,12 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 
 const KEY_WIDTH: usize = "  ! why ".len();
 
-/// A folder is worth the part of the sentence that exceeds these columns.
+/// The folder of the place is dropped if fewer columns than this are left for the sentence.
 const MIN_SENTENCE: usize = 16;
 
-/// The sentence, the place and whether the key fit into `width` columns. The place is the most useful
-/// part; the number of other findings, the end of the sentence, the time without a CPU, the key and,
-/// at last, the folder make room for it.
+/// The sentence and the place, cut to `available` columns, and whether the key fits. The place is
+/// the most useful part; the number of other findings, the end of the sentence, the time without a
+/// CPU, the key and, at last, the folder make room for it.
 fn fit<'a>(
     sentence: &str,
     more: &str,

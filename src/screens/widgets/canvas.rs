@@ -14,7 +14,7 @@ use super::hit_map::HitMap;
 use crate::{
     app::{HitTarget, Settings},
     screens::theme::Theme,
-    text::{fit, fit_path, sanitize},
+    text::{fit, fit_path, sanitize, wrap},
 };
 
 pub struct Canvas<'a> {
@@ -25,6 +25,12 @@ pub struct Canvas<'a> {
 
 /// The parts of a line, each with its style.
 pub type Spans = Vec<(String, Style)>;
+
+/// The lines of a text, each after a space.
+pub fn paragraph(text: &str, width: usize, style: Style) -> Vec<Spans> {
+    let lines = wrap(text, width.saturating_sub(2));
+    lines.into_iter().map(|line| vec![(format!(" {line}"), style)]).collect()
+}
 
 impl<'a> Canvas<'a> {
     pub fn new(buffer: &'a mut Buffer, settings: Settings) -> Self {

@@ -28,7 +28,7 @@ const MAX_WIDTH: usize = 4;
 /// Powers of ten of a nanosecond at which the axis may begin and end.
 const DECADES: std::ops::RangeInclusive<u32> = 3..=12;
 
-/// The percentiles, the bars and the axis, in `width` columns.
+/// The percentiles, the bars and the axis, in `available` columns.
 pub fn lines(theme: Theme, name: &str, histogram: &Histogram, available: usize) -> Vec<Spans> {
     let title = (format!(" {name}"), theme.title());
     if histogram.count() == 0 {

@@ -41,17 +41,17 @@ pub fn line_count(app: &App, width: u16) -> Option<u16> {
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     // The states are the current ones, also while the screen is frozen.
     let theme = canvas.theme;
-    let width = usize::from(area.height);
+    let height = usize::from(area.height);
     let all = app.live_model().remote_targets();
     let mut lines: Vec<Spans> =
         all.clone().flat_map(|target| all_lines(theme, target, area.width)).collect();
-    if lines.len() > width {
+    if lines.len() > height {
         let mut targets: Vec<_> = all.collect();
-        if targets.len() > width {
+        if targets.len() > height {
             targets.sort_by_key(|target| trouble(target));
         }
-        let rest = match targets.len() > width {
-            true => targets.split_off(width.saturating_sub(1)),
+        let rest = match targets.len() > height {
+            true => targets.split_off(height.saturating_sub(1)),
             false => Vec::new(),
         };
         lines = targets.iter().map(|target| line(theme, target, area.width)).collect();

@@ -53,14 +53,15 @@ pub(super) fn poll_times(details: &TaskDetails) -> Option<Cow<'_, DurationHistog
     })
 }
 
-/// The durations of at least a minimum in a histogram.
+/// The durations of at least a minimum in a histogram, in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LongDurations {
-    /// The smallest duration of a bucket, and its largest one with the count.
+    /// The smallest duration of each bucket → its largest duration and its count.
     buckets: BTreeMap<u64, (u64, u64)>,
-    /// Durations over the maximum of the histogram, and the longest one.
+    /// The number of durations over `max_value`, the maximum of the histogram.
     outliers: u64,
     max_value: u64,
+    /// The longest outlier; `max_value` without one.
     longest: u64,
 }
 
@@ -137,9 +138,11 @@ fn for_each_bucket(bytes: &[u8], mut visit: impl FnMut(u64, u64, u64)) -> Option
     Some(())
 }
 
-/// The bucket layout: each half of the buckets is twice as wide as the previous half.
+/// The bucket layout: halves of equally many buckets, each twice as wide as in the previous half.
 struct Buckets {
+    /// log2 of the width of the first buckets.
     unit: u32,
+    /// log2 of the number of buckets in a half.
     half: u32,
 }
 

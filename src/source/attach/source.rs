@@ -21,11 +21,11 @@ use crate::{
 /// The reason for unavailable fields.
 const NOT_TRANSMITTED: &str = "not available over console-subscriber";
 
-/// The cause of a long poll.
+/// Why the cause of a long poll is unknown.
 const CAUSE: &str =
     "console-subscriber does not distinguish computing, a blocking call and waiting for a CPU";
 
-/// The cause of the last long poll of a task.
+/// Why the cause of the last long poll of a task is unknown.
 const LAST_POLL: &str = "the task ended in it or soon after; a panic, whose message takes time to \
                          print, is not reported over console-subscriber";
 

@@ -140,7 +140,7 @@ fn has_blocked(poll: &sampler::LongPoll) -> bool {
 
 /// The time inside a poll in which its thread was runnable without a CPU. The kernel counts a delay
 /// when it ends; a thread that has not blocked was runnable whenever it had no CPU.
-fn without_cpu(poll: &sampler::LongPoll) -> Duration {
+fn run_delay(poll: &sampler::LongPoll) -> Duration {
     let Some(PollTimes { covered, times, .. }) = poll.times else { return Duration::ZERO };
     match has_blocked(poll) {
         true => times.run_delay,
@@ -148,11 +148,12 @@ fn without_cpu(poll: &sampler::LongPoll) -> Duration {
     }
 }
 
-/// A thread that has not blocked also has no CPU while the process is stopped.
+/// The run-queue delay and the stops of a poll. The delay of a thread that has not blocked includes
+/// the stops, which are counted once.
 fn time_without_cpu(sampled: &SampledPoll<'_>) -> TimeWithoutCpu {
     let SampledPoll { poll, stopped_ns, .. } = *sampled;
     let stopped_in_delay_ns = if has_blocked(poll) { 0 } else { stopped_ns };
-    let run_delay_ns = nanos(without_cpu(poll)).saturating_sub(stopped_in_delay_ns);
+    let run_delay_ns = nanos(run_delay(poll)).saturating_sub(stopped_in_delay_ns);
     let all = TimeWithoutCpu { run_delay_ns, stopped_ns, ..TimeWithoutCpu::default() };
     all.limited_to(nanos(poll.at_least), 0, 0)
 }

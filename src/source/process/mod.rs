@@ -1,7 +1,8 @@
 //! Any Tokio program of this machine, watched by its process ID.
 //!
-//! The program is only read: it is not written to, signaled or stopped. asynctop-inspect samples it
-//! in the background; a `RuntimeSource` adds up the samples of one runtime. A program with several
+//! The program is only read: it is not written to or signaled. A thread that computes in a long
+//! poll is stopped once, for some 10 µs, unless `no_stop` is set. asynctop-inspect samples it in
+//! the background; a `RuntimeSource` adds up the samples of one runtime. A program with several
 //! runtimes is several targets, because the tasks of one never delay those of another. A runtime that
 //! starts later becomes a target when it is found, or replaces one that has been shut down.
 //!

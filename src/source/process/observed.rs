@@ -26,7 +26,7 @@ const MAX_TARGETS: usize = 32;
 
 /// A program, and its latest sample.
 pub(super) struct Observed {
-    /// The command that this process has started; the program is it, or one that it has started.
+    /// The command of `asynctop run`. The program is the command, or one of its descendants.
     launched: Option<Arc<Launched>>,
     options: ReadOptions,
     began: Instant,
@@ -38,7 +38,7 @@ struct State {
     /// `None` before the program has started its first runtime.
     sampler: Option<Arc<Sampler>>,
     latest: Option<(Duration, Arc<Sample>)>,
-    /// The reason why the program that has a runtime cannot be read.
+    /// The reason why a process of the command could not be read in the latest search.
     denied: Option<String>,
     /// The runtimes that are targets, by the address of their handles.
     claimed: Vec<u64>,
@@ -155,7 +155,7 @@ impl Observed {
         }
     }
 
-    /// Returns a runtime that has no target, which is now that of the caller.
+    /// Assigns a runtime without a target to the caller. Returns the address of its handle.
     pub(super) fn claim(&self, sample: &Sample) -> Option<u64> {
         let state = &mut lock(&self.state);
         let free = state.unclaimed(sample).next()?;

@@ -43,7 +43,7 @@ pub(super) struct RuntimeSource {
     workers: Workers,
     /// Opened for the first sample of a runtime.
     machine: Option<MachineReader>,
-    /// The survey up to which the sums are complete.
+    /// The time of the latest survey that the sums include.
     surveyed: Option<Duration>,
     /// Whether the next sample updates the sums.
     is_due: bool,
@@ -107,7 +107,7 @@ impl Source for RuntimeSource {
 }
 
 impl RuntimeSource {
-    /// Marks the runtime as ended. Its last statistics are kept.
+    /// Marks the target as not connected and its polls as ended. Its last statistics are kept.
     fn disconnect(&mut self, reason: &str, retry: Retry) {
         let was_live = self.target.connection.is_live();
         let since_ns = match &self.target.connection {
@@ -122,8 +122,8 @@ impl RuntimeSource {
         }
     }
 
-    /// The index of this source's runtime in a sample: that of the latest sample, or else a runtime
-    /// without a target, which begins another epoch.
+    /// The index of this source's runtime in a sample. If that runtime is gone, the source takes
+    /// one without a target and begins another epoch.
     fn find_runtime(&mut self, sample: &Sample) -> Option<usize> {
         let position = |handle| sample.runtimes.iter().position(|one| one.handle == handle);
         if let Some(handle) = self.handle {

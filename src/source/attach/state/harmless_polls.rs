@@ -49,15 +49,16 @@ impl Program {
         };
         polls.retain(blocks_worker);
         self.new_polls.retain(blocks_worker);
-        let reason = |task: &Task| match () {
-            () if self.uses_block_in_place.contains(&task.meta.location) => {
+        let reason = |task: &Task| {
+            if self.uses_block_in_place.contains(&task.meta.location) {
                 Some("possibly in block_in_place, which its code uses")
-            }
-            () if local.fill_poll_of(task) => Some("polling a task of its LocalSet"),
-            () if self.has_workers && task.has_changed_in(self.updates) => {
+            } else if local.fill_poll_of(task) {
+                Some("polling a task of its LocalSet")
+            } else if self.has_workers && task.has_changed_in(self.updates) {
                 Some("judged with the next update, which may report block_in_place")
+            } else {
+                None
             }
-            () => None,
         };
         let harmless = self.tasks.iter().filter_map(|task| {
             let began_ns = task.running_poll()?;

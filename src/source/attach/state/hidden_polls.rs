@@ -49,10 +49,11 @@ struct Watch {
     /// The task's key, and its id in the protocol.
     task: u64,
     id: u64,
-    /// The numbers of the updates with which it began, with the latest histogram, and with hidden
-    /// polls.
+    /// The number of the update with which the watch began.
     began: u64,
+    /// The number of the update at the latest histogram; `began` without one.
     answered: u64,
+    /// The number of the latest update in which a long poll may have been hidden.
     needed: u64,
     polls: RecentPolls,
     /// The latest histogram, and the time at which the program read it.

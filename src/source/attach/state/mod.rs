@@ -202,7 +202,7 @@ impl Program {
         Ok(self.tasks.len() > 0 && known == 0 && (sent > 0 || alive()))
     }
 
-    /// Resets everything that belongs to a process. Keys start over; `process` distinguishes them.
+    /// Resets everything that belongs to a process. Keys do not start over: none is used again.
     fn begin_process(&mut self) {
         self.process = self.process.saturating_add(1);
         self.offset = ClockOffset::default();
@@ -240,7 +240,7 @@ impl Program {
             other => self.count_missing(&other),
         })?;
         for (id, meta) in announced {
-            // A task without stats was just spawned, unless the id belongs to a alive task.
+            // A task without stats was just spawned, unless the id is that of one that is alive.
             match self.tasks.get_mut(id) {
                 Some(task) if task.ended() == 0 => (task.meta, task.is_announced) = (meta, true),
                 _ => *events += u64::from(self.add_task(id, Some(meta), self.latest.at)),

@@ -18,11 +18,6 @@ use crate::{
     },
 };
 
-/// A shorter id for the screen: the ids in the protocol have sixteen digits.
-fn short_id(key: u64) -> u64 {
-    key & ((1 << 48) - 1)
-}
-
 /// The kind of timers.
 const TIMER: &str = "timer";
 
@@ -87,8 +82,8 @@ impl Resource {
         self.timeout_ns = timeout_ns(&stats.attributes);
     }
 
-    /// An operation on it has ended. Shows who acquired it before the connection: the program keeps
-    /// ended operations for an hour, by default.
+    /// Derives the holder from an operation that has ended, also before the connection: the program
+    /// keeps ended operations for an hour, by default.
     pub(super) fn operation_ended(&mut self, op: &AsyncOp) {
         let AsyncOp { header, task, has_acquired, .. } = op;
         if !*has_acquired || header.created < self.header.created {
@@ -151,7 +146,7 @@ impl Resource {
     pub(super) fn stats(&self, at: Moment) -> ResourceStats {
         ResourceStats {
             key: self.header.key,
-            id: short_id(self.header.key),
+            id: self.header.key,
             type_name: match self.is_channel() {
                 true => "mpsc channel".into(),
                 false => Arc::clone(&self.type_name),
@@ -256,7 +251,7 @@ impl AsyncOp {
     pub(super) fn stats(&self, at: Moment) -> AsyncOpStats {
         AsyncOpStats {
             key: self.header.key,
-            id: short_id(self.header.key),
+            id: self.header.key,
             source: Arc::clone(&self.source),
             resource: None,
             parent: None,

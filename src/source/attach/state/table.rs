@@ -7,7 +7,7 @@ use crate::source::attach::clock::{Moment, between};
 /// The part of an entry that its table uses.
 #[derive(Debug, Default)]
 pub(super) struct EntryHeader {
-    /// Assigned by the table; not reused until the table is cleared.
+    /// Assigned by the table; never used again.
     pub key: u64,
     /// The id in the protocol, unique only among entries that have not ended.
     pub id: u64,
