@@ -214,7 +214,7 @@ struct Results {
     /// Share of one core.
     cpu: f64,
     memory_mb: f64,
-    /// Sorted.
+    /// The times from a key to its effect on the screen, shortest first.
     keys: Vec<Duration>,
 }
 

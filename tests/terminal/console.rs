@@ -54,7 +54,7 @@ fn line<'a>(screen: &'a str, name: &str) -> Option<&'a str> {
     screen.lines().find(|line| line.split_whitespace().any(|word| word == name))
 }
 
-/// The polls of a task end where their title ends.
+/// The polls of a task: the number whose last digit is below the end of the title POLLS.
 fn polls_in_lab(screen: &str, name: &str) -> Option<u64> {
     const TITLE: &str = " POLLS ";
     let titles = screen.lines().find(|line| line.contains(TITLE))?;

@@ -93,7 +93,7 @@ fn thousands_of_signals_do_not_affect_the_program() {
 }
 
 #[test]
-fn lab_process_ends_on_sigterm() {
+fn customers_process_ends_on_sigterm() {
     let terminal = Terminal::sized(&["lab", "node"], 120, 120);
     let children = || {
         let pid = terminal.pid();

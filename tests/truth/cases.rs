@@ -149,9 +149,9 @@ impl Case {
         !self.rules.is_empty()
     }
 
-    /// Whether this is a hog of any kind, or a healthy scenario.
+    /// Whether `cargo xtask score` with `--runs`, `--load` or `--pid` includes this case.
     #[allow(dead_code, reason = "only xtask scores")]
-    pub fn is_scored_by_default(&self) -> bool {
+    pub fn is_hog_or_healthy(&self) -> bool {
         self.hog.is_some() || !self.has_culprit()
     }
 
@@ -174,8 +174,8 @@ impl Case {
         self.observe((min, max), is_named, is_found, sample)
     }
 
-    /// Judges the findings for `min`, and then until `is_found`, but no longer than `max`. `is_named` is
-    /// whether a group is that of a culprit.
+    /// Judges the findings for `min`, and then until `is_found`, but no longer than `max`.
+    /// `is_named(group, culprit)` returns whether a group is that of a culprit.
     pub fn observe(
         &self,
         (min, max): (Duration, Duration),

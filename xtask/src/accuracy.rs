@@ -40,7 +40,7 @@ struct Fixture {
     output: BufReader<ChildStdout>,
 }
 
-/// A sample, and the busy time of each task shortly before and shortly after it.
+/// A sample, and the busy time of each task in nanoseconds, read shortly before and after it.
 struct Measured {
     before: Facts,
     sample: Sample,

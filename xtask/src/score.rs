@@ -26,8 +26,8 @@ use cases::{Case, Outcome};
 /// After its time a run waits this long for the names of its stacks, as a report does.
 const SYMBOLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With `--runs`, `--load` or `--pid` the programs are the hog kinds and the healthy scenarios, and
-/// all runs take SECONDS; without, all programs, and one with a culprit ends when it is found.
+/// With `--runs`, `--load` or `--pid`, only the hog kinds and the healthy scenarios run, each for
+/// SECONDS. Otherwise all programs run, and one with a culprit ends when the culprit is found.
 #[derive(clap::Args)]
 pub struct Options {
     /// How long a run takes
@@ -48,6 +48,7 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether only the hog kinds and the healthy scenarios run, each for the whole time.
     fn is_strict(&self) -> bool {
         self.runs.is_some() || self.load.is_some() || self.pid.is_some()
     }
@@ -143,7 +144,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut false_findings = Vec::new();
     for case in cases::all() {
         let is_wanted = options.only.as_ref().is_none_or(|only| case.name.contains(only.as_str()));
-        if !is_wanted || options.is_strict() && !case.is_scored_by_default() {
+        if !is_wanted || options.is_strict() && !case.is_hog_or_healthy() {
             continue;
         }
         let score = Score::of(&case, options)?;

@@ -203,7 +203,7 @@ impl Run {
         if !shapes.is_empty() {
             let _ = write!(texts, "<g{classes}{fill}>{shapes}</g>");
         }
-        // Words apart have places of their own.
+        // Words with several spaces between them are positioned separately.
         let mut column = f64::from(self.column);
         for part in words.split("  ") {
             let text = part.trim_end();

@@ -131,7 +131,7 @@ impl Lab {
     fn start_hogs(&self, epoch: &Epoch, hog: &mut Hog, since_ns: u64) -> Result<(), LabError> {
         hog.stop();
         let kind = hog.kind;
-        self.can_run(kind)?;
+        self.check_flavor(kind)?;
         let (stop, work, failure) = (Stop::default(), WorkCounter::default(), Failure::default());
         let control = HogControl {
             hold: hog.hold.clone(),
@@ -171,7 +171,7 @@ impl Lab {
         }
     }
 
-    fn can_run(&self, kind: HogKind) -> Result<(), LabError> {
+    fn check_flavor(&self, kind: HogKind) -> Result<(), LabError> {
         match kind.runs_on(self.state.runtime().flavor()) {
             true => Ok(()),
             false => Err(LabError::NeedsMultiThread(kind.as_str())),

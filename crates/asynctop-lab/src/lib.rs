@@ -13,7 +13,9 @@
 //! | `spawner`, `metrics`, `counter`, `mode`, `failure` | the interface between lab and workload | |
 //! | `workload` | one file per kind of workload | `hog`, `spawner` and its neighbors |
 //! | `scenario` | scenario files, including the built-in ones | `document`, `hog`, `workload` |
-//! | `options`, `state`, `supervisor`, `counts`, `control` | a running lab | the above |
+//! | `bounds`, `limits`, `lock` | maximum sizes, limits of the system, and a mutex helper | |
+//! | `options`, `runtime`, `state` | the state of a running lab | the above |
+//! | `supervisor`, `instances`, `control` | a running lab | the above |
 //! | `sampler` | snapshots of a lab | `control` |
 //!
 //! The crate depends on Tokio, `asynctop-probe` and `asynctop-snapshot`, not on any screen.

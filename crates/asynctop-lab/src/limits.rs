@@ -31,8 +31,8 @@ pub enum LimitTooLow {
     },
 }
 
-/// Raises limits for this many additional connections within this machine, `ends` (1 or 2) of
-/// which are in this process.
+/// Raises limits for this many additional connections within this machine, each with `ends` (1 or
+/// 2) of its two ends in this process.
 pub(crate) fn allow_connections(connections: u64, ends: u64) -> Result<(), LimitTooLow> {
     match ephemeral_ports() {
         Some(limit) if limit < connections => {

@@ -128,7 +128,8 @@ pub(crate) struct Latency(Arc<Mutex<LatencyWindow>>);
 #[derive(Debug, Default)]
 struct LatencyWindow {
     origin: Option<Instant>,
-    /// Completed operations per second since `origin`, oldest first.
+    /// The durations of completed operations, by the second since `origin` in which they completed,
+    /// oldest first.
     seconds: VecDeque<(u64, Histogram)>,
     /// Start of each operation in progress, by number.
     in_progress: BTreeMap<u64, Instant>,

@@ -10,7 +10,7 @@ use crate::AwaitPoint;
 pub enum Command {
     /// Changes the lab.
     Lab(LabCommand),
-    /// Requests the await point of the task with this number, which takes one extra poll.
+    /// Requests the await point of the task with this key, which takes one extra poll.
     AwaitPoint(u64),
 }
 
@@ -53,7 +53,7 @@ pub enum LabCommand {
         /// The position of the mode in [`WorkloadStats::modes`](crate::WorkloadStats::modes).
         mode: usize,
     },
-    /// Cancels the task with this number, which takes effect at its next await.
+    /// Cancels the task with this key, which takes effect at its next await.
     Cancel(u64),
 }
 

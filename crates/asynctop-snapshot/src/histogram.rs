@@ -34,16 +34,21 @@ pub fn lower_bound(bucket: usize) -> u64 {
     }
 }
 
+/// Maximum of a count of more than one duration. Counts from a connection or a file are untrusted; no
+/// sum of counts may overflow.
+const MAX_COUNT: u64 = 1 << 40;
+
 /// A distribution of durations: the number of durations in each bucket, and the maximum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "sparse::Sparse", into = "sparse::Sparse"))]
 pub struct Histogram {
     counts: [u64; BUCKETS],
-    /// Durations between `lower_bound(overflow_from)` and `max`: the accounting of a task has fewer
-    /// buckets than this type.
+    /// The number of durations in the bucket `overflow_from` or above that are not in `counts`: the
+    /// probe's histograms of a task have fewer buckets than this type.
     overflow: u64,
     overflow_from: usize,
+    /// In nanoseconds.
     max: u64,
 }
 
@@ -82,8 +87,6 @@ impl Histogram {
 
     /// Counts `count` durations of the same length.
     pub fn record_n(&mut self, nanos: u64, count: u64) {
-        // Counts from a connection are untrusted; no sum of counts may overflow.
-        const MAX_COUNT: u64 = 1 << 40;
         let slot = &mut self.counts[bucket_of(nanos).min(BUCKETS - 1)];
         *slot = slot.saturating_add(count).min(MAX_COUNT);
         self.max = self.max.max(nanos);
@@ -213,7 +216,7 @@ fn geometric_mean(bucket: usize) -> u64 {
 /// The serialized form: a histogram without its empty buckets.
 #[cfg(feature = "serde")]
 mod sparse {
-    use super::{BUCKETS, Histogram};
+    use super::{BUCKETS, Histogram, MAX_COUNT};
 
     #[derive(serde::Serialize, serde::Deserialize)]
     pub(super) struct Sparse {
@@ -232,6 +235,13 @@ mod sparse {
         }
     }
 
+    fn limited(count: u64) -> Result<u64, String> {
+        match count <= MAX_COUNT {
+            true => Ok(count),
+            false => Err(format!("a histogram has no {count} durations")),
+        }
+    }
+
     impl TryFrom<Sparse> for Histogram {
         type Error = String;
 
@@ -240,8 +250,9 @@ mod sparse {
             let mut histogram = Histogram { overflow, overflow_from, max, ..Histogram::default() };
             for (at, count) in counts {
                 let bucket = histogram.counts.get_mut(at);
-                *bucket.ok_or_else(|| format!("a histogram has no bucket {at}"))? = count;
+                *bucket.ok_or_else(|| format!("a histogram has no bucket {at}"))? = limited(count)?;
             }
+            limited(overflow)?;
             if overflow_from > BUCKETS {
                 return Err(format!("a histogram has no bucket {overflow_from}"));
             }
@@ -327,5 +338,16 @@ mod tests {
     #[test]
     fn empty_histogram_has_no_quantile() {
         assert_eq!(Histogram::default().quantile(0.5), None);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn counts_whose_sum_may_overflow_are_refused() {
+        for (counts, overflow) in [("[[0,18446744073709551615]]", 0), ("[]", u64::MAX)] {
+            let text =
+                format!(r#"{{"counts":{counts},"overflow":{overflow},"overflow_from":3,"max":5}}"#);
+            let error = serde_json::from_str::<Histogram>(&text).unwrap_err().to_string();
+            assert!(error.starts_with("a histogram has no 18446744073709551615"), "{error}");
+        }
     }
 }

@@ -28,7 +28,8 @@ pub struct WorkloadStats {
     pub name: Arc<str>,
     /// The configured number of instances, each of which may be several tasks.
     pub count: usize,
-    /// Tasks that the user has cancelled. They are not replaced until the count changes.
+    /// Tasks that the user has cancelled. A cancelled instance is replaced at the next change of a
+    /// count, pause or restart, also of another workload.
     pub cancelled: u64,
     /// The number of instances that have started to work, if the workload counts them: those in
     /// another process connect one after the other.
@@ -135,6 +136,6 @@ pub struct HogStats {
     pub failure: Option<Arc<str>>,
     /// The unit of its work; `None` if it only waits.
     pub unit: Option<Arc<str>>,
-    /// Units done since it was turned on.
+    /// Units done since it was turned on, or since its kind was last selected while it was on.
     pub done: u64,
 }

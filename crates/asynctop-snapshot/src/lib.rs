@@ -71,7 +71,8 @@ pub use time_without_cpu::{Stop, TimeWithoutCpu};
 
 /// The state of all targets at one moment.
 ///
-/// It is complete: a reader that misses a snapshot loses nothing.
+/// It is complete except for [`Target::timeline`], which has the polls since the previous snapshot:
+/// a reader that misses a snapshot loses nothing else.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Snapshot {

@@ -38,7 +38,7 @@ impl Default for PollSpans {
     }
 }
 
-/// The start and end of one poll, on the probe's clock.
+/// The start and end of one poll, in nanoseconds on the probe's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollSpan {

@@ -53,7 +53,7 @@ pub struct Target {
     pub samples: Vec<Arc<StackSample>>,
     /// The answers to the commands within [`Target::KEPT_NS`], by number of the request.
     pub answers: Vec<Answer>,
-    /// Resources and async operations, if [`Subscription`](crate::Subscription) requests them.
+    /// Resources and async operations; `None` if the source does not report them.
     pub resources: Option<Arc<Resources>>,
     /// The lab; `None` for all other targets.
     pub lab: Option<LabStats>,
@@ -90,24 +90,24 @@ impl Target {
         }
     }
 
-    /// The key of the task with this number.
-    pub fn task_key(&self, id: u64) -> TaskKey {
-        TaskKey { target: self.id, epoch: self.epoch, id }
+    /// The [`TaskKey`] of the task with this `key`.
+    pub fn task_key(&self, key: u64) -> TaskKey {
+        TaskKey { target: self.id, epoch: self.epoch, id: key }
     }
 
-    /// The key of the resource with this number.
-    pub fn resource_key(&self, id: u64) -> ResourceKey {
-        ResourceKey { target: self.id, epoch: self.epoch, id }
+    /// The [`ResourceKey`] of the resource with this `key`.
+    pub fn resource_key(&self, key: u64) -> ResourceKey {
+        ResourceKey { target: self.id, epoch: self.epoch, id: key }
     }
 
-    /// The position of the task with this number in `tasks`.
-    pub fn position(&self, id: u64) -> Option<usize> {
-        self.tasks.binary_search_by_key(&id, |task| task.key).ok()
+    /// The position in `tasks` of the task with this `key`.
+    pub fn position(&self, key: u64) -> Option<usize> {
+        self.tasks.binary_search_by_key(&key, |task| task.key).ok()
     }
 
-    /// The task with this number.
-    pub fn task(&self, id: u64) -> Option<&TaskStats> {
-        self.position(id).map(|at| &self.tasks[at])
+    /// The task with this `key`.
+    pub fn task(&self, key: u64) -> Option<&TaskStats> {
+        self.position(key).map(|at| &self.tasks[at])
     }
 
     /// The state of the connection as text.

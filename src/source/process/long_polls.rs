@@ -53,6 +53,9 @@ pub(super) struct SampledPoll<'a> {
     pub worker: Option<usize>,
     /// The time in it in which the whole process was stopped, in nanoseconds.
     pub stopped_ns: u64,
+    /// Whether the thread has handed its worker over to another one, as `block_in_place` does.
+    /// `None` if the threads of the workers have not been read since the poll began.
+    pub handed_over: Option<bool>,
 }
 
 impl LongPolls {
@@ -116,12 +119,14 @@ fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPol
     let stack = stack(poll);
     let profile =
         stack.as_ref().map(|stack| ProfileEntry::from_stacks(&[(Arc::clone(stack), 1)], 1));
+    let net_ns = length_ns.saturating_sub(without_cpu.total_ns());
+    let net_ns = (!may_be_in_place(sampled, stack.as_deref())).then_some(net_ns);
     LongPoll {
         is_lower_bound: true,
         worker,
         is_ended: !poll.is_running,
         cause: cause(poll),
-        net_ns: Some(length_ns.saturating_sub(without_cpu.total_ns())),
+        net_ns: if is_in_place(sampled, stack.as_deref()) { Some(0) } else { net_ns },
         without_cpu,
         captures: u32::from(stack.is_some()),
         profile: profile.unwrap_or_default(),
@@ -130,6 +135,19 @@ fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPol
         impact: impact(sampled, name).map(Arc::new),
         ..LongPoll::computing(task, nanos(poll.began), length_ns)
     }
+}
+
+/// Whether a poll is in `block_in_place`, so that it delays no other task.
+fn is_in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> bool {
+    sampled.handed_over == Some(true) || stack.is_some_and(Stack::is_in_block_in_place)
+}
+
+/// Whether a running poll cannot be judged yet: the functions of its stack have no names, and the
+/// next survey shows whether its thread still has a worker.
+fn may_be_in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> bool {
+    let is_runtime = |frame: &Frame| matches!(frame.kind, FrameKind::Runtime | FrameKind::Probe);
+    let has_names = stack.is_some_and(|stack| stack.frames.iter().any(is_runtime));
+    sampled.poll.is_running && sampled.handed_over.is_none() && !has_names
 }
 
 /// Whether the thread was found blocked: off the CPU and not runnable.

@@ -6,7 +6,7 @@ use asynctop_inspect::{CodeLocation, TaskInfo, TaskKind, TypeNames, report};
 
 use crate::{
     snapshot::{self, TaskMeta, group_name},
-    text::{sanitize, short_source_path},
+    text::{file_and_folder, sanitize, short_source_path},
 };
 
 /// Maximum number of lines of code that are listed for a future without a line of its own.
@@ -57,8 +57,12 @@ impl Named {
         let names = &task.names;
         let own = names.location.as_ref().or(names.contains.first());
         // A stripped program has no types; the line of the code distinguishes the tasks.
-        let name = match (&names.futures[..], own) {
-            ([], Some(location)) => file_and_line(location),
+        let spawned = task.spawned_at.as_ref();
+        let name = match (&names.futures[..], own, spawned) {
+            ([], Some(location), _) => file_and_folder(&place(location)).to_owned(),
+            ([], None, Some(spawned)) => {
+                format!("spawned at {}", file_and_folder(&place(spawned)))
+            }
             _ => report::task_name(task),
         };
         let name = sanitize(&name);
@@ -82,10 +86,4 @@ impl Named {
 /// `src/server/conn.rs:42`
 fn place(location: &CodeLocation) -> String {
     sanitize(&format!("{}:{}", short_source_path(&location.file), location.line)).into_owned()
-}
-
-/// `conn.rs:42`
-fn file_and_line(location: &CodeLocation) -> String {
-    let place = place(location);
-    place.rsplit('/').next().unwrap_or(&place).to_owned()
 }

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use asynctop_inspect::{
-    Flavor, RuntimeInfo, TaskInfo,
-    sampler::{ProcessStop, Sample, SampledTask},
+    Flavor, RuntimeInfo, TaskInfo, TaskKind,
+    sampler::{LongPoll, ProcessStop, Sample, SampledTask},
 };
 
 use super::{
@@ -242,6 +242,7 @@ impl RuntimeSource {
                 task,
                 worker: worker.and_then(|it| it.worker),
                 stopped_ns: Stop::overlap_ns(&stops, began_ns, began_ns + length_ns),
+                handed_over: handed_over(sample, &sample.runtimes[index], poll),
             })
         });
         let name = |task| tallies.get(&task).map(|it| Arc::clone(&it.meta.name));
@@ -295,6 +296,21 @@ impl RuntimeSource {
 
 fn stop(stop: &ProcessStop) -> Stop {
     Stop { from_ns: nanos(stop.from), to_ns: nanos(stop.to) }
+}
+
+/// Whether the thread of a poll has handed its worker over to another thread: it polls a task of a
+/// multi-thread runtime and is none of the workers' threads, all of which are known. `None` before a
+/// survey during the poll.
+fn handed_over(sample: &Sample, runtime: &RuntimeInfo, poll: &LongPoll) -> Option<bool> {
+    let mut threads = runtime.workers.iter().map(|worker| worker.tid);
+    let may_be = runtime.flavor == Flavor::MultiThread
+        && poll.task.kind == TaskKind::Task
+        && !runtime.workers.is_empty()
+        && threads.clone().all(|tid| tid.is_some());
+    if !may_be {
+        return Some(false);
+    }
+    (sample.surveyed > poll.began).then(|| threads.all(|tid| tid != Some(poll.tid)))
 }
 
 /// Whether the tasks of local sets are attributed to the runtime at `index`. A `LocalSet` is not a

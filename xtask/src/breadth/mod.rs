@@ -1,5 +1,5 @@
-//! One program with several versions of Tokio in several builds: what can be shown of each, compared
-//! with what the program prints about itself.
+//! Inspects one program with several versions of Tokio in several builds, checks that all tasks are
+//! found, and prints the capabilities of each.
 //!
 //! Everything is built in `target/breadth`, which takes some 20 minutes the first time.
 
@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use crate::build::{Build, target_folder};
-use shown::{BY_BUILD, BY_VERSION, Shown};
+use shown::{BY_BUILD, BY_VERSION, Capabilities};
 
 const VERSIONS: [&str; 8] =
     ["1.24.1", "1.28.0", "1.32.0", "1.37.0", "1.38.0", "1.44.2", "1.47.1", "1.54.1"];
@@ -112,9 +112,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// For each capability: whether all of these programs have it, or which ones have it or lack it.
-fn cells(capabilities: &[&str], programs: &[(&str, Option<&Shown>)]) -> String {
+fn cells(capabilities: &[&str], programs: &[(&str, Option<&Capabilities>)]) -> String {
     let cell = |capability: &&str| {
-        let has = |shown: Option<&Shown>| shown.is_some_and(|it| it.contains(capability));
+        let has = |shown: Option<&Capabilities>| shown.is_some_and(|it| it.contains(capability));
         let (with, without): (Vec<_>, Vec<_>) = programs.iter().partition(|(_, shown)| has(*shown));
         let names = |programs: Vec<&(&str, _)>| {
             programs.into_iter().map(|(name, _)| *name).collect::<Vec<_>>().join("; ")
@@ -130,9 +130,9 @@ fn cells(capabilities: &[&str], programs: &[(&str, Option<&Shown>)]) -> String {
 }
 
 /// A program that is killed when it is dropped.
-struct Running(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Running {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         // Either fails only if it has already ended.
         let _ = self.0.kill();
@@ -140,9 +140,9 @@ impl Drop for Running {
     }
 }
 
-fn examine(folder: &Path, build: &Build, version: &str) -> anyhow::Result<Shown> {
+fn examine(folder: &Path, build: &Build, version: &str) -> anyhow::Result<Capabilities> {
     let mut command = Command::new(build.any_version(folder, version)?);
-    let mut running = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?);
+    let mut running = KillOnDrop(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?);
     let output = running.0.stdout.take().context("it has no output")?;
     let mut wakers: Vec<[u64; 2]> = Vec::new();
     for line in BufReader::new(output).lines() {

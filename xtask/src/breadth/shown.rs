@@ -1,4 +1,4 @@
-//! What an inspection shows of the program, compared with its source.
+//! The capabilities that an inspection of the program has; its values are compared with the source.
 
 use std::{collections::BTreeSet, fs};
 
@@ -29,18 +29,19 @@ const LINES: &str = "lines on stacks";
 pub(super) const BY_BUILD: [&str; 6] = [TYPE, LINE, CODE, SPAWNED, FUNCTIONS, LINES];
 
 /// The capabilities that a program has.
-pub(super) type Shown = BTreeSet<&'static str>;
+pub(super) type Capabilities = BTreeSet<&'static str>;
 
 /// The program's runtimes, its tasks with those in local sets, and its workers.
 const RUNTIMES: usize = 3;
 const TASKS: usize = 106;
 const WORKER_THREADS: usize = 4;
 
-/// What is shown of the process, of whose tasks each has one of `wakers`' words as its address.
+/// The capabilities that an inspection of the process has. `wakers` has the two words of each
+/// task's waker, one of which is the address of the task.
 ///
 /// # Errors
-/// If it cannot be read, or something that is shown is wrong.
-pub(super) fn of(pid: u32, wakers: &[[u64; 2]]) -> anyhow::Result<Shown> {
+/// If the process cannot be read, or a value of the inspection is wrong.
+pub(super) fn of(pid: u32, wakers: &[[u64; 2]]) -> anyhow::Result<Capabilities> {
     let inspection = Process::open(pid)?.inspect(&Options::default())?;
     let of_kind = |kind| inspection.tasks.iter().filter(move |task| task.kind == kind);
     let addresses: BTreeSet<u64> = inspection.tasks.iter().map(|task| task.address).collect();
@@ -59,7 +60,7 @@ pub(super) fn of(pid: u32, wakers: &[[u64; 2]]) -> anyhow::Result<Shown> {
     let all = |is: fn(&asynctop_inspect::RuntimeInfo) -> bool| {
         inspection.runtimes.iter().filter(|runtime| is(runtime)).count() == RUNTIMES
     };
-    let mut shown = Shown::new();
+    let mut shown = Capabilities::new();
     let mut add = |capability, has| shown.extend(Some(capability).filter(|_| has));
     add(COUNTED, !alive.is_empty());
     add(LOCAL, local == 1);
@@ -74,7 +75,7 @@ pub(super) fn of(pid: u32, wakers: &[[u64; 2]]) -> anyhow::Result<Shown> {
     let all = |is: &dyn Fn(&TaskInfo) -> bool| {
         sleepers.len() == SLEEPERS && sleepers.iter().all(|task| is(task))
     };
-    add(TYPE, all(&|task| is_named(task)));
+    add(TYPE, all(&|task| is_named_sleeper(task)));
     add(LINE, all(&|task| source.has_line(task.names.location.as_ref(), "async fn sleeper(")));
     add(
         CODE,
@@ -109,7 +110,7 @@ fn has_current_task(inspection: &Inspection) -> anyhow::Result<bool> {
     Ok(thread.is_some())
 }
 
-fn is_named(task: &TaskInfo) -> bool {
+fn is_named_sleeper(task: &TaskInfo) -> bool {
     task.names.futures.iter().any(|name| name.contains("any::sleeper::"))
 }
 
@@ -121,7 +122,7 @@ impl Source {
     fn is_sleeper(&self, task: &TaskInfo) -> bool {
         let lines = task.names.location.iter().chain(&task.names.contains);
         let mut lines = lines.filter(|at| self.has_line(Some(at), "async fn sleeper("));
-        is_named(task) || lines.next().is_some()
+        is_named_sleeper(task) || lines.next().is_some()
     }
 
     /// Whether a location is a line of the program that contains this.

@@ -28,11 +28,11 @@ pub type Facts = BTreeMap<String, u64>;
 /// The tasks that a program must have.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Truth {
-    /// So many, and those in local sets.
+    /// This many tasks, and this many in local sets.
     Tasks(usize, usize),
-    /// So many of one type, beside others.
+    /// This many tasks of one type, besides others.
     Alike(usize),
-    /// So many whose future's name contains this, beside others.
+    /// This many tasks whose future's name contains this, besides others.
     Named(usize, &'static str),
 }
 
@@ -139,7 +139,8 @@ impl Running {
         Running { pid: Some(pid), ..self }
     }
 
-    /// Waits for the runtime. One without tasks is not recognized in each version of Tokio.
+    /// The process with the runtime, once it is found. A runtime without tasks is not recognized in
+    /// every version of Tokio.
     pub(super) fn pid(&self) -> anyhow::Result<u32> {
         let first = || self.programs.first().and_then(|first| find_runtime(first.pid()));
         if let Some(pid) = self.pid.or_else(|| wait_for(first)) {
@@ -189,7 +190,7 @@ fn find_runtime(pid: u32) -> Option<u32> {
     std::iter::once(pid).chain(descendants).find(has_runtime)
 }
 
-/// Waits until something is there.
+/// Waits until `find` returns a value, at most for `TIMEOUT`.
 pub fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
     let began = Instant::now();
     loop {

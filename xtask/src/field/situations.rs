@@ -68,7 +68,7 @@ fn fork(folder: &Folder) -> anyhow::Result<Running> {
     Ok(Running::new(vec![started], Truth::Tasks(STAYS, 0)).with_pid(child))
 }
 
-/// The process that was open before is not taken for the new one.
+/// Checks that a process opened before `exec` is not taken for the program after it.
 fn exec(folder: &Folder) -> anyhow::Result<Running> {
     let mut command = Command::new(folder.fixture("unusual")?);
     let (mut started, _, mut output) = Started::with_output(command.arg("exec"))?;

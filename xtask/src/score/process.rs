@@ -36,8 +36,8 @@ pub(super) fn observe(case: &Case, program: &Path, time: Duration) -> anyhow::Re
     Ok(case.observe((time, time), is_named, |_| true, sample))
 }
 
-/// Whether a group, which from outside has the name or the line of a future, is in the module of a
-/// culprit.
+/// Whether a group is in the module of a culprit. A program that is observed by its process ID has
+/// groups that are named after a future or its line.
 fn is_named(group: &str, culprit: &str) -> bool {
     let after = |(at, _): (usize, &str)| &group[at + culprit.len()..];
     let mut rest = group.match_indices(culprit).map(after);

@@ -57,9 +57,10 @@ pub fn task_name(task: &TaskInfo) -> String {
     match (names.as_slice(), task.kind) {
         ([], TaskKind::Blocking | TaskKind::Worker) => "blocking closure".to_owned(),
         // A stripped program has no types; the line of the code distinguishes the tasks.
-        ([], _) => match first_location(task) {
-            Some(location) => format!("async code at {location}"),
-            None => "(type without a name)".to_owned(),
+        ([], _) => match (first_location(task), &task.spawned_at) {
+            (Some(location), _) => format!("async code at {location}"),
+            (None, Some(spawned)) => format!("async code spawned at {spawned}"),
+            (None, None) => "(type without a name)".to_owned(),
         },
         ([only], _) => only.clone(),
         (several, _) => format!("one of {}", several.join(" | ")),

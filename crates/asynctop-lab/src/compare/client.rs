@@ -27,7 +27,7 @@ const MAX_CONNECTING: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The warm-up lasts the duration of the measurement divided by this.
-pub(super) const WARM_UP: u32 = 4;
+pub(super) const WARM_UP_DIVISOR: u32 = 4;
 
 pub(super) struct LoadTest {
     pub address: SocketAddr,
@@ -75,7 +75,7 @@ impl LoadTest {
         for stream in self.connect().await? {
             tasks.spawn(send_requests(stream, progress.clone()));
         }
-        tokio::time::sleep(self.duration / WARM_UP).await;
+        tokio::time::sleep(self.duration / WARM_UP_DIVISOR).await;
         sample();
         progress.is_measuring.store(true, Ordering::Relaxed);
         let started = Instant::now();

@@ -121,7 +121,7 @@ impl Options {
 
     /// How long a row sends requests, including the warm-up.
     pub fn row_duration(&self) -> Duration {
-        self.duration + self.duration / client::WARM_UP
+        self.duration + self.duration / client::WARM_UP_DIVISOR
     }
 }
 

@@ -44,6 +44,7 @@ impl Server {
             None => Err("it has no output".to_owned()),
         };
         let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        // Exists even without a port, so that dropping it ends the process.
         let server = Server { address: address(*port.as_ref().unwrap_or(&0)), child };
         port.map(|_| server).map_err(CompareError::Service)
     }

@@ -76,8 +76,8 @@ impl HoldTime {
     }
 }
 
-/// A request to stop: all hogs of one start, or a single one of them. Each start has its own, so
-/// that hogs of an earlier one never resume.
+/// A request to stop the hogs of one start, a single one of them, or the supervisor of a runtime.
+/// Each start has its own, so that hogs of an earlier one never resume.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
     requested: Arc<AtomicBool>,

@@ -16,7 +16,8 @@ pub struct WorkloadKind {
     pub name: &'static str,
     /// A description in one line.
     pub about: &'static str,
-    /// The unit in which completed work is counted; `None` if the work is not closed-loop.
+    /// The unit in which completed work is counted; `None` if the work is not closed-loop. In
+    /// closed-loop work, each unit starts after the previous one, so a delay lowers the rate.
     pub unit: Option<&'static str>,
     /// The parameters that a scenario can set.
     pub params: &'static [&'static Param],

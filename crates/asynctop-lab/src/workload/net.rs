@@ -50,7 +50,7 @@ impl Attempts {
     }
 }
 
-/// Raises limits for this many connections, `ends` (1 or 2) of which are in this process.
+/// Raises limits for this many connections, each with `ends` (1 or 2) of its ends in this process.
 pub(super) fn allow_connections(connections: usize, ends: u64) -> io::Result<()> {
     limits::allow_connections(connections as u64, ends)
         .map_err(|error| io::Error::other(format!("it {error}")))
@@ -88,7 +88,7 @@ pub(super) async fn accept<F>(
                 spawner.spawn(&format!("conn-{number}"), serve(stream));
             }
             Err(error) => {
-                stage(failure(&error));
+                stage(failure_stage(&error));
                 attempts.failed(|| service_failure.report(|| describe(CANNOT_ACCEPT, &error)));
                 // The pause stays short: file descriptors are freed as connections end.
                 sleep(FIRST_RETRY).await;
@@ -98,7 +98,7 @@ pub(super) async fn accept<F>(
 }
 
 /// The stage of a task whose connection failed.
-pub(super) fn failure(error: &io::Error) -> &'static str {
+pub(super) fn failure_stage(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "failed: connection refused",
         io::ErrorKind::ConnectionReset => "failed: connection reset",

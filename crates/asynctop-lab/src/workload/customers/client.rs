@@ -40,8 +40,8 @@ struct SharedState {
     reported: Once,
 }
 
-/// Runs customers of the service at `address`, each of which sends a request `every` so often on
-/// average. Their number follows the commands on stdin; the end of stdin ends them.
+/// Runs customers of the service at `address`. Each pauses for `every` on average before its next
+/// request. Their number follows the commands on stdin; the end of stdin ends them.
 ///
 /// # Errors
 /// If the system refuses a runtime, or stdin cannot be read.
@@ -125,7 +125,7 @@ async fn send_request(stream: &mut BufReader<TcpStream>, number: usize) -> io::R
     if reply.starts_with("200 ") { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// 0.5 to 1.5 of the time, constant for each customer. Different pauses keep the customers from
+/// 0.5 to 1.5 times `every`, constant for each customer. Different pauses keep the customers from
 /// sending at the same time.
 fn pause(number: usize, every: Duration) -> Duration {
     let thousandths = (number as u32).wrapping_mul(2_654_435_761) >> 16;

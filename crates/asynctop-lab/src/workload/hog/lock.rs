@@ -63,7 +63,7 @@ impl ContendedLock {
         }
         stage("waits for the lock");
         wait_for_lock(&self.lock);
-        // An error means the same.
+        // An error means that the thread has ended.
         let _ = self.acquired.send(());
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     Context, Instance, Param, ParamType, Params, Workload, WorkloadKind,
     kind::{millis, secs},
-    net::{self, Attempts, NO_REPLY, describe, failure},
+    net::{self, Attempts, NO_REPLY, describe, failure_stage},
 };
 use crate::{counter::Counter, failure::Failure, spawner::Spawner};
 
@@ -108,7 +108,7 @@ impl Workload for Tcp {
 pub(super) async fn serve(stream: TcpStream, replied: impl FnMut()) {
     match reply_to_all(stream, replied).await {
         Ok(()) => stage("its client has disconnected"),
-        Err(error) => stage(failure(&error)),
+        Err(error) => stage(failure_stage(&error)),
     }
 }
 
@@ -157,7 +157,7 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            stage(failure(&lost));
+            stage(failure_stage(&lost));
             sleep(attempts.failed(|| self.failure.report(|| describe(NO_REPLY, &lost)))).await;
         }
     }
@@ -204,8 +204,9 @@ pub(super) async fn read_message(
     }
 }
 
-/// Whether a message is complete with its last line, which starts at `line`: `Some(false)` if the
-/// connection was closed before the first line, `None` if more lines follow.
+/// Checks the last line of a message, which starts at byte `line`: `Some(true)` if it is the empty
+/// line at the end, `None` if more lines follow, `Some(false)` if the connection was closed before
+/// the first line.
 fn is_complete(message: &str, line: usize) -> io::Result<Option<bool>> {
     match &message[line..] {
         "" if line == 0 => Ok(Some(false)),

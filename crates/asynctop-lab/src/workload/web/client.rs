@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, time::sleep};
 use crate::{
     counter::Counter,
     failure::Failure,
-    workload::net::{Attempts, NO_REPLY, describe, failure},
+    workload::net::{Attempts, NO_REPLY, describe, failure_stage},
 };
 
 type ConnectionError = Box<dyn Error + Send + Sync>;
@@ -42,7 +42,7 @@ impl Client {
                     attempts.failed(|| self.failure.report(|| format!("{NO_REPLY}: {lost}")))
                 }
                 Err(error) => {
-                    stage(failure(&error));
+                    stage(failure_stage(&error));
                     attempts.failed(|| self.failure.report(|| describe(NO_REPLY, &error)))
                 }
             };
