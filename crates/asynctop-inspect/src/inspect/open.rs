@@ -61,6 +61,9 @@ pub struct Process {
     /// The address of each thread's current task, as of the latest inspection; empty if its check
     /// failed.
     pub(crate) current_words: Vec<CurrentWord>,
+    /// The workers' loops, which are blocking tasks: the vtable and the id of each, as of the latest
+    /// inspection.
+    pub(super) worker_loops: Vec<(u64, u64)>,
     /// Pointers that may lead to each thread's context, as of the latest inspection.
     pub(crate) contexts: Vec<Contexts>,
     /// Address of each worker's busy time, by thread, as of the latest inspection.
@@ -115,6 +118,7 @@ impl Process {
             lines: HashMap::new(),
             offsets: HashMap::new(),
             current_words: Vec::new(),
+            worker_loops: Vec::new(),
             contexts: Vec::new(),
             busy_words: HashMap::new(),
             unwinder: None,

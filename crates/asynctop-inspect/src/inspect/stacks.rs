@@ -160,10 +160,16 @@ impl Process {
         Err(reason)
     }
 
-    /// Copies the stack of a running thread, which is stopped while it polls this task, or any task.
+    /// Copies the stack of a running thread, which is stopped while it polls this task, or any task
+    /// except for the loop of a worker, which does not poll then.
     fn copy_running(&self, tid: u32, task: Option<u64>) -> Result<CopiedStack, NotStopped> {
         let current = self.current_words.iter().filter(|word| word.tid == tid).find_map(|word| {
             let polled = self.identity.word(word.address).filter(|&id| id != 0)?;
+            let module = &self.modules[word.module];
+            let mut loops = self.worker_loops.iter();
+            if loops.any(|(vtable, id)| *id == polled && module.range.contains(vtable)) {
+                return None;
+            }
             task.is_none_or(|task| task == polled).then_some((word.address, polled))
         });
         let (address, polled) = current.ok_or(NotStopped::Changed)?;

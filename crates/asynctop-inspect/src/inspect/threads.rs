@@ -51,6 +51,8 @@ impl Process {
             }
         }
         found.add_threads(&current, &worker_of);
+        let loops = found.tasks.iter().filter(|task| task.kind == TaskKind::Worker);
+        self.worker_loops = loops.map(|task| (task.vtable, task.id)).collect();
         let running: HashSet<u64> = found.running();
         threads
             .iter()

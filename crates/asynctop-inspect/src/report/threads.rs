@@ -44,7 +44,11 @@ pub(super) fn write_thread(
     writeln!(out)?;
     // All parked workers have the same stack, which shows only that they are parked.
     let is_parked = worker.map_or(thread.syscall.is_some(), |worker| worker.is_parked);
-    if is_parked && thread.task.is_none() && !thread.stack.iter().any(is_own) && !options.all {
+    if is_parked
+        && thread.task.is_none()
+        && !thread.stack.iter().any(|frame| kind(frame) == FrameKind::User)
+        && !options.all
+    {
         return Ok(());
     }
     write_stack(&thread.stack, options, out)?;
@@ -82,8 +86,8 @@ pub(super) fn activity(thread: &ThreadInfo) -> String {
     }
 }
 
-/// Writes the innermost function and those of the program's own code, or all with
-/// `TextOptions::all`.
+/// Writes the innermost function, unless it is an inlined one of the standard library, and those of
+/// the program's own code, or else of its dependencies; all with `TextOptions::all`.
 pub(super) fn write_stack(
     stack: &[Frame],
     options: TextOptions,
@@ -91,14 +95,22 @@ pub(super) fn write_stack(
 ) -> io::Result<()> {
     /// Maximum number of frames written without `TextOptions::all`.
     const MAX_FRAMES: usize = 16;
-    let all = options.all || !stack.iter().any(is_own);
+    let kinds: Vec<FrameKind> = stack.iter().map(kind).collect();
+    let wanted = match kinds.contains(&FrameKind::User) {
+        true => FrameKind::User,
+        false => FrameKind::Dependency,
+    };
+    let is_shown = |index: usize| {
+        let innermost = index == 0 && (kinds[0] != FrameKind::Std || !kinds.contains(&wanted));
+        options.all || innermost || kinds[index] == wanted
+    };
     let mut hidden = 0;
     let mut written = 0;
     for (index, frame) in stack.iter().enumerate() {
         if !options.all && written == MAX_FRAMES {
             return writeln!(out, "    … {}", count(stack.len() - index, "more frame"));
         }
-        if !all && index > 0 && !is_own(frame) {
+        if !is_shown(index) {
             hidden += 1;
             continue;
         }
@@ -114,15 +126,15 @@ pub(super) fn write_stack(
     write_hidden(hidden, out)
 }
 
-/// Whether a function belongs to the program itself, according to its file or its name.
-fn is_own(frame: &Frame) -> bool {
+/// The kind of a function, according to its file or its name.
+fn kind(frame: &Frame) -> FrameKind {
     let file = frame.location.as_ref().map(|location| location.file.as_str());
-    frame_kind(&frame.function, file) == FrameKind::User
+    frame_kind(&frame.function, file)
 }
 
 fn write_hidden(frames: usize, out: &mut dyn Write) -> io::Result<()> {
     match frames {
         0 => Ok(()),
-        frames => writeln!(out, "    … {} of dependencies", count(frames, "frame")),
+        frames => writeln!(out, "    … {} of libraries", count(frames, "frame")),
     }
 }

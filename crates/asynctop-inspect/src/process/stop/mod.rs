@@ -79,7 +79,9 @@ pub(crate) enum NotStopped {
 impl NotStopped {
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            NotStopped::Changed => "it did not go on running until it could be stopped",
+            NotStopped::Changed => {
+                "it was no longer running, or not in the same poll, when it was to be stopped"
+            }
             NotStopped::Gone => "it has ended",
             NotStopped::Traced => "it is running, and another program (a debugger) traces it",
             NotStopped::Denied => {
