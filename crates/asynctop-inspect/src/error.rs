@@ -56,7 +56,7 @@ pub enum OpenError {
     Io {
         /// The requested process id.
         pid: u32,
-        /// The file below `/proc/PID`.
+        /// The file below `/proc/PID`, or `pidfd`.
         what: &'static str,
         /// The system's error.
         source: io::Error,

@@ -57,3 +57,7 @@ pub use inspect::{
     WorkerInfo,
 };
 pub(crate) use inspect::{Contexts, CurrentWord, Stop};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

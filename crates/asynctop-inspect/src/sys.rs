@@ -62,7 +62,7 @@ pub(crate) fn request_short_slice() -> io::Result<()> {
     const SLICE_NS: u64 = 100_000;
     // SAFETY: has no memory arguments; 0 is the calling thread.
     let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-    let attributes = libc::sched_attr { sched_nice: nice, sched_runtime: SLICE_NS, ..OTHER };
+    let attributes = libc::sched_attr { sched_nice: nice, sched_runtime: SLICE_NS, ..NORMAL };
     set_scheduling(&attributes)
 }
 
@@ -84,11 +84,11 @@ pub(crate) fn request_realtime() -> io::Result<()> {
         // Threads and processes that it starts have a normal priority.
         sched_flags: libc::SCHED_FLAG_RESET_ON_FORK as u64,
         sched_priority: 1,
-        ..OTHER
+        ..NORMAL
     })
 }
 
-const OTHER: libc::sched_attr = libc::sched_attr {
+const NORMAL: libc::sched_attr = libc::sched_attr {
     size: size_of::<libc::sched_attr>() as u32,
     sched_policy: libc::SCHED_OTHER as u32,
     sched_flags: 0,

@@ -206,9 +206,9 @@ fn stop_of_the_process_is_found() {
     };
     signal("-STOP");
     let sample = wait(&sampler, |sample| !sample.stops.is_empty());
-    assert!(sample.stops[0].is_running && sample.stops[0].from < sample.stops[0].to);
+    assert!(sample.stops[0].is_ongoing && sample.stops[0].from < sample.stops[0].to);
     signal("-CONT");
-    let sample = wait(&sampler, |sample| !sample.stops[0].is_running);
+    let sample = wait(&sampler, |sample| !sample.stops[0].is_ongoing);
     assert_eq!(sample.stops.len(), 1, "{:?}", sample.stops);
 }
 

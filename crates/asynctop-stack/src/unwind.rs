@@ -178,7 +178,7 @@ impl Unwinder {
     }
 
     /// How likely it is that the function that starts at `function` has stored its caller's frame
-    /// pointer in `slot`: lower is more likely.
+    /// pointer in `slot`: lower is more likely; `None` if no return address is above it.
     fn rank(&self, copy: &StackCopy<'_>, function: Option<u64>, slot: u64) -> Option<u8> {
         let return_address = copy.word(slot.wrapping_add(8))?;
         let is_code = self.modules.is_code(return_address);

@@ -142,12 +142,13 @@ fn is_in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> bool {
     sampled.handed_over == Some(true) || stack.is_some_and(Stack::is_in_block_in_place)
 }
 
-/// Whether a running poll cannot be judged yet: the functions of its stack have no names, and the
-/// next survey shows whether its thread still has a worker.
+/// Whether a poll cannot be judged: the functions of its stack have no names, and it is not known
+/// whether its thread still has a worker, which the next survey shows while the poll lasts, or had one.
 fn may_be_in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> bool {
     let is_runtime = |frame: &Frame| matches!(frame.kind, FrameKind::Runtime | FrameKind::Probe);
     let has_names = stack.is_some_and(|stack| stack.frames.iter().any(is_runtime));
-    sampled.poll.is_running && sampled.handed_over.is_none() && !has_names
+    let is_open = sampled.poll.is_running || sampled.worker.is_none();
+    is_open && sampled.handed_over.is_none() && !has_names
 }
 
 /// Whether the thread was found blocked: off the CPU and not runnable.

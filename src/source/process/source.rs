@@ -276,7 +276,7 @@ impl RuntimeSource {
         let reader = self.machine.get_or_insert_with(|| MachineReader::of_process(pid));
         let delays = self.target.workers.iter().map(|worker| worker.run_delay_ns);
         let run_delay_ns = delays.sum::<Option<u64>>().filter(|_| !self.target.workers.is_empty());
-        let ended = sample.stops.iter().filter(|stop| !stop.is_running);
+        let ended = sample.stops.iter().filter(|stop| !stop.is_ongoing);
         MachineStats { times: reader.read(), run_delay_ns, stops: ended.map(stop).collect() }
     }
 

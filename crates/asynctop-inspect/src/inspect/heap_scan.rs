@@ -88,7 +88,11 @@ impl Process {
             match (task.owner, found.index.get(&task.scheduler)) {
                 (1.., Some(&runtime)) if task.state.is_complete() => {
                     complete += 1;
-                    found.tasks.push(self.task_info(&task, TaskKind::Task, Some(runtime)));
+                    let kind = match found.runtimes[runtime].flavor {
+                        Flavor::LocalSet => TaskKind::Local,
+                        _ => TaskKind::Task,
+                    };
+                    found.tasks.push(self.task_info(&task, kind, Some(runtime)));
                 }
                 // Being spawned, or spawned since the list was walked.
                 (_, Some(_)) => between += 1,
@@ -104,7 +108,7 @@ impl Process {
             local.iter().map(|task| (task.scheduler, task.owner)).collect();
         sets.sort_unstable();
         sets.dedup();
-        // In the copy of a blocking task on a stack that was not recognized, these words are others.
+        // A copy of a blocking task on an unrecognized stack has other data in these words.
         sets.retain(|&(scheduler, owner)| {
             let set = Runtime::recognize(&*self.identity, &self.vtables, scheduler);
             set.is_some_and(|set| set.owner == Some(owner))

@@ -64,7 +64,7 @@ impl Process {
         if options.names {
             self.add_names(&mut found);
         }
-        let mut threads = self.join_threads(&threads, &blocks, &mut found, &mut checks);
+        let mut threads = self.match_threads(&threads, &blocks, &mut found, &mut checks);
         if options.stacks {
             self.add_stacks(&maps, options.stop_running, &mut threads);
         }

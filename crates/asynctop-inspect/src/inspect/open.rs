@@ -40,7 +40,7 @@ pub struct Process {
     pub(super) command: String,
     pub(crate) modules: Vec<Module>,
     pub(crate) vtables: Vtables,
-    /// The modules that contain Tokio.
+    /// Indices of the modules that contain Tokio, in the order of `copies`.
     pub(super) with_tokio: Vec<usize>,
     pub(super) copies: Vec<TokioCopy>,
     /// Thread control blocks found by earlier inspections.

@@ -191,7 +191,7 @@ impl Process {
         };
         // A task that has left its queue since it was read may have ended.
         if !tasks.iter().all(is_own) && queues.are_unchanged(memory, &local) {
-            return Err("what is in them is not all tasks of this runtime");
+            return Err("they contain words that are not tasks of this runtime");
         }
         let mut rest = scheduled.clone();
         queued.iter().for_each(|task| {

@@ -28,7 +28,9 @@ struct WorkerThreads {
 }
 
 impl Process {
-    pub(super) fn join_threads(
+    /// Finds the runtime, worker and task of each thread. Adds the workers, queues and blocking
+    /// pools to `found`.
+    pub(super) fn match_threads(
         &mut self,
         threads: &[Thread],
         blocks: &[Block],

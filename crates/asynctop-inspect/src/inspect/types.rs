@@ -89,8 +89,8 @@ pub struct TokioCopy {
     pub task_types: usize,
     /// The file has symbols, so that types have names.
     pub has_symbols: bool,
-    /// The file has line tables, so that stacks have lines. Before the first inspection with names:
-    /// whether a part of it has some.
+    /// The file has line tables, so that stacks have lines. Before the first inspection with names,
+    /// also `true` if only the standard library in it has some.
     pub has_lines: bool,
 }
 

@@ -24,7 +24,7 @@ const MAX_RAISING: usize = 8;
 pub(crate) struct ResumedPanic {
     /// The functions that raise it.
     pub functions: HashSet<u64>,
-    /// Without such functions: addresses that code which raises the panic inline refers to.
+    /// If the panic is inlined instead: the addresses by which code refers to its message.
     pub messages: HashSet<u64>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
 /// Maximum size of a mapping that is searched for a TCB; thread stacks have 2 to 8 MB.
 const MAX_SEARCHED_MAPPING: u64 = 16 << 20;
 /// Maximum distance of a TCB above the stack pointer.
-const MAX_STACK: u64 = 16 << 20;
+const MAX_TCB_DISTANCE: u64 = 16 << 20;
 /// Range of the offset of the thread's id in glibc's TCB. The pointers before it could contain the
 /// id by chance.
 const GLIBC_TID_OFFSETS: Range<usize> = 0x100..0x400;
@@ -90,7 +90,7 @@ pub(crate) fn find(
     missing.retain(|thread| {
         let tcb = thread.stack_pointer().and_then(|stack_pointer| {
             let mapping_end = maps.find(stack_pointer)?.range.end;
-            let end = mapping_end.min(stack_pointer.saturating_add(MAX_STACK));
+            let end = mapping_end.min(stack_pointer.saturating_add(MAX_TCB_DISTANCE));
             search(memory, pages, stack_pointer..end, &[thread]).pop()
         });
         known.extend(tcb);

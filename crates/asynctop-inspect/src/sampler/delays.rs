@@ -73,13 +73,13 @@ impl DelayTracker {
                 let before = polls.iter().map(|it| before(*it).unwrap_or_default()).collect();
                 BlockedSpan { polls, since: first.ended, before }
             });
-            // The sample loop never waits until all tasks have been compared.
+            // Unlocked, so that the sample loop does not wait while all tasks are compared.
             drop(locked);
             let delays = delays(survey, index, span.since, latest);
             let mut locked = lock(hits);
             for (number, before) in span.polls.iter().zip(&span.before) {
                 if let Some(poll) = locked.long_poll(*number) {
-                    poll.delays = Some(before.then(&delays));
+                    poll.delays = Some(before.plus(&delays));
                 }
             }
             self.spans.insert(runtime.handle, span);
@@ -138,7 +138,7 @@ impl Delays {
 
     /// The delays of the same poll in two separate times. A task may be in both, so the number of
     /// tasks is the larger one.
-    fn then(&self, later: &Delays) -> Delays {
+    fn plus(&self, later: &Delays) -> Delays {
         let mut all = Delays {
             tasks: self.tasks.max(later.tasks),
             total: self.total + later.total,

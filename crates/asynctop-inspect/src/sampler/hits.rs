@@ -21,7 +21,7 @@ const MAX_LONG_POLLS: usize = 1000;
 pub(super) struct TaskHits {
     pub hits: u64,
     pub runs: u64,
-    /// The number of samples after the latest hit.
+    /// The total number of samples up to the latest hit.
     latest: u64,
 }
 

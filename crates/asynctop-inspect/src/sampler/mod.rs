@@ -45,10 +45,10 @@ pub use types::{
 
 /// Samples a process in the background, until it is dropped.
 ///
-/// One thread reads the current task of each of the program's threads, 100 times per second. A
-/// second one lists the tasks, reads their states and the stacks of long polls, and slows down to
-/// keep its CPU budget. Nothing is written to, and nothing is stopped unless
-/// [`SamplerOptions::stop_running`] allows it.
+/// One thread reads the current task of each of the program's threads, 100 times per second (a
+/// sample). A second one lists the tasks (a survey), reads their states (a sweep) and the stacks of
+/// long polls, and slows down to keep its CPU budget. Nothing is written to, and nothing is stopped
+/// unless [`SamplerOptions::stop_running`] allows it.
 ///
 /// ```no_run
 /// use asynctop_inspect::sampler::{Sampler, SamplerOptions};

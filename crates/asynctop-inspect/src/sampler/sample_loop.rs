@@ -95,8 +95,8 @@ impl SampleLoop {
         if self.realtime {
             return sys::request_realtime();
         }
-        // Otherwise, the sampler waits for the CPU of the poll that it observes. Older kernels do not
-        // support it; the delays are counted in any case.
+        // With a longer slice, the sampler waits for the CPU of the poll that it observes. Kernels
+        // before 6.12 ignore the request; the delays are counted in any case.
         let _ = sys::request_short_slice();
         Ok(())
     }
@@ -253,8 +253,8 @@ impl SampleLoop {
         counts
     }
 
-    /// Adds the times of the thread, if it may be in a long poll of a listed task, and whether it is in
-    /// the poll of the previous sample.
+    /// The reading with the times of the thread, if it may be in a long poll of a listed task, and
+    /// with whether it is in the poll of the previous sample.
     fn observation(&mut self, reading: &ThreadReading, now: Duration) -> Observation {
         let ThreadReading { tid, task, busy_ns } = *reading;
         let poll = self.polls.get_mut(tid);
@@ -296,10 +296,12 @@ impl SampleLoop {
         if at_least < self.long_poll {
             return;
         }
-        let continuity = match () {
-            () if poll.proven() >= self.long_poll => Continuity::Proven,
-            () if poll.is_counted() => Continuity::Counted,
-            () => Continuity::Assumed,
+        let continuity = if poll.proven() >= self.long_poll {
+            Continuity::Proven
+        } else if poll.is_counted() {
+            Continuity::Counted
+        } else {
+            Continuity::Assumed
         };
         if let Some(record) = poll.record.and_then(|number| hits.long_poll(number)) {
             (record.at_least, record.updated) = (at_least, poll.latest);

@@ -19,7 +19,7 @@ pub struct ProcessStop {
     /// The latest time in it, or the first one after it.
     pub to: Duration,
     /// Whether the process was still stopped at that time.
-    pub is_running: bool,
+    pub is_ongoing: bool,
 }
 
 /// Reads the state of the process from time to time.
@@ -40,7 +40,7 @@ impl StopTracker {
         may_be_long: bool,
         stops: &mut Vec<ProcessStop>,
     ) {
-        let lasts = stops.last().is_some_and(|stop| stop.is_running);
+        let lasts = stops.last().is_some_and(|stop| stop.is_ongoing);
         if may_be_long || lasts || now - self.read >= INTERVAL {
             self.read = now;
             // Its first thread has the state of all, and less to read than the process.
@@ -51,11 +51,11 @@ impl StopTracker {
     }
 
     fn add(&mut self, now: Duration, is_stopped: bool, stops: &mut Vec<ProcessStop>) {
-        match stops.last_mut().filter(|stop| stop.is_running) {
-            Some(stop) => (stop.to, stop.is_running) = (now, is_stopped),
+        match stops.last_mut().filter(|stop| stop.is_ongoing) {
+            Some(stop) => (stop.to, stop.is_ongoing) = (now, is_stopped),
             None if is_stopped => {
                 stops.drain(..stops.len().saturating_sub(MAX_STOPS - 1));
-                stops.push(ProcessStop { from: self.ran, to: now, is_running: true });
+                stops.push(ProcessStop { from: self.ran, to: now, is_ongoing: true });
             }
             None => {}
         }
@@ -78,7 +78,7 @@ mod tests {
         {
             tracker.add(ms(at), is_stopped, &mut stops);
         }
-        let stop = |from, to, is_running| ProcessStop { from: ms(from), to: ms(to), is_running };
+        let stop = |from, to, is_ongoing| ProcessStop { from: ms(from), to: ms(to), is_ongoing };
         assert_eq!(stops, [stop(10, 130, false), stop(230, 330, true)]);
     }
 }

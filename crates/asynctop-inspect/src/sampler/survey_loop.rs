@@ -307,7 +307,10 @@ impl SurveyLoop {
             poll.no_stack =
                 Some("its thread is stopped once the poll is certain to be long".into());
         }
-        poll.syscall = stack.syscall.map(threads::syscall_name);
+        // Otherwise, the call in which the thread was first seen to block is kept.
+        if is_read {
+            poll.syscall = stack.syscall.map(threads::syscall_name);
+        }
         !is_read
     }
 }

@@ -61,8 +61,8 @@ pub struct Sample {
     /// The long polls that are running, and those that have ended in the last 60 seconds, in the order
     /// of detection.
     pub long_polls: Vec<LongPoll>,
-    /// The latest intervals in which the whole process was stopped, oldest first. They are part of the
-    /// lengths of polls.
+    /// The latest intervals in which the whole process was stopped, oldest first. They are not
+    /// deducted from the lengths of [long polls](Self::long_polls).
     pub stops: Vec<ProcessStop>,
     /// The time of the latest survey, which lists the tasks and threads.
     pub surveyed: Duration,
@@ -84,8 +84,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The part of the samples that was late or missing. A sampler that has waited for a CPU observes
-    /// the program just after it has released one, so each share may be wrong by this much in
+    /// The part of the samples that was late or missing. A late sampler observes the program just
+    /// after one of its threads has released the CPU, so each share may be wrong by this much in
     /// addition to its standard error.
     pub fn doubtful(&self) -> f64 {
         self.lateness.doubtful(self.samples)
@@ -121,7 +121,7 @@ pub struct SampledTask {
     pub copy: usize,
     /// The state at the latest sweep, or at the latest survey if the task is new since then.
     pub state: StateKind,
-    /// The survey that listed it first.
+    /// The time of the survey that listed it first.
     pub first_seen: Duration,
     /// Samples of the threads in which it was the current task of one: the share of time that it
     /// was inside its poll.
@@ -234,8 +234,8 @@ pub struct LongPoll {
     pub no_stack: Option<String>,
     /// The stop of the thread to read its stack; `None` if it was not stopped.
     pub stopped: Option<Stopped>,
-    /// The delays that it has caused to other tasks; `None` where they are not known: there were
-    /// not two sweeps while it and long polls of all other workers of its runtime lasted.
+    /// The delays that it has caused to other tasks; `None` unless there were two sweeps while all
+    /// workers of its runtime were in long polls.
     pub delays: Option<Delays>,
     /// The latest sample in it, or the first one after it.
     pub(super) updated: Duration,

@@ -19,7 +19,7 @@ use crate::{
 const MAX_WALKS: u32 = 50;
 /// Minimum number of tasks for which blocks are read ahead.
 const MIN_READ_AHEAD: u64 = 256;
-/// Maximum number of rounds over all lists before a different count is an error.
+/// Maximum number of walks of all lists if the number of tasks found differs from the count.
 const MAX_ROUNDS: u32 = 8;
 /// Maximum number of tasks of one runtime.
 const MAX_TASKS: usize = 1 << 23;
@@ -45,7 +45,7 @@ pub enum WalkError {
     /// The list changes too fast, or the memory is not a list.
     #[error("the list of tasks could not be read to its end in {retries} attempts")]
     Torn {
-        /// Number of walks.
+        /// Number of failed walks, of all lists.
         retries: u32,
     },
     /// The number of tasks found is not the number that the runtime counts.
@@ -85,7 +85,7 @@ impl Counters {
     fn tolerance(self, later: Counters) -> Option<u64> {
         let change = self.tasks?.abs_diff(later.tasks?);
         Some(match (self.added, later.added) {
-            // The tasks added, and those ended: as many, apart from the change of the count.
+            // Upper bound of the tasks added, and of those ended: the two differ by `change`.
             (Some(before), Some(after)) => after.saturating_sub(before) + change,
             _ if change == 0 => 4,
             _ => change + 64,
@@ -231,6 +231,7 @@ impl<'a, M: Memory + ?Sized> Walker<'a, M> {
                         if cursor.tasks.len() + tasks.len() > MAX_TASKS {
                             return Err(WalkError::TooMany);
                         }
+                        // Above the limit, it is a cycle: the walk is repeated like a torn one.
                         if cursor.tasks.len() <= limit {
                             continue;
                         }

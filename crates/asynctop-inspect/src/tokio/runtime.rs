@@ -148,9 +148,9 @@ fn with_single_list(
     handle: u64,
     words: &[u64],
 ) -> Option<Runtime> {
-    let is_pointer = |word: u64| word > 0xffff && word.is_multiple_of(16);
+    let may_be_task = |word: u64| word > 0xffff && word.is_multiple_of(16);
     let pairs: Vec<usize> = (0..words.len().saturating_sub(1))
-        .filter(|&index| is_pointer(words[index]) && is_pointer(words[index + 1]))
+        .filter(|&index| may_be_task(words[index]) && may_be_task(words[index + 1]))
         .collect();
     let ends: Vec<u64> = pairs.iter().flat_map(|&index| [words[index], words[index + 1]]).collect();
     let tasks = RawTask::read_many(memory, &ends, vtables);

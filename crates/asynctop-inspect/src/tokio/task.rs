@@ -29,7 +29,7 @@ impl State {
         self.0 & State::COMPLETE != 0
     }
 
-    /// Whether the task has been woken since its last poll.
+    /// Whether the task has been woken since its latest poll began.
     pub fn is_notified(self) -> bool {
         self.0 & State::NOTIFIED != 0
     }

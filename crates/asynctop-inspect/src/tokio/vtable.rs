@@ -105,7 +105,7 @@ pub fn find(
             start += CHUNK;
         }
     }
-    // Neighboring vtables also have the form of the other order, but there is one less of them.
+    // A row of n vtables in one order also contains n − 1 that look like the other order.
     let [(_, functions_first), (_, offsets_first)] = by_order;
     let mut found = match functions_first.len() >= offsets_first.len() {
         true => functions_first,

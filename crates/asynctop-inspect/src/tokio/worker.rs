@@ -98,9 +98,10 @@ impl Layout {
 /// The workers of the runtime whose handle is at `handle`, in a process that was started
 /// `uptime_ns` ago.
 ///
-/// Other words may match by chance. Those of workers with ids of threads, which `are_threads` decides,
-/// and with the most parks take precedence. A single worker that has hardly parked, that of a saturated
-/// runtime, must also have been busy for `MIN_BUSY_NS`, and is accepted only where nothing else is found.
+/// Other words may match by chance. Workers whose ids are those of threads (`are_threads`) come
+/// first, then those with the most parks. A single worker with at most one park, as in a saturated
+/// runtime, must have the id of a thread and have been busy for `MIN_BUSY_NS`, and is accepted only
+/// if nothing else is found.
 pub fn find(
     memory: &(impl Memory + ?Sized),
     handle: u64,
@@ -141,7 +142,6 @@ pub fn find(
             && !(found.is_multi_thread && near.contains(&worker.busy_address))
             && are_threads(&ids(found))
     };
-    // Other words may look like the counters of a worker, but hardly with a thread and many parks.
     let parks = |found: &Workers| found.workers.iter().map(|worker| worker.parks).sum::<u64>();
     let with_threads = candidates.clone().filter(have_threads).max_by_key(parks);
     with_threads
