@@ -1,9 +1,11 @@
-//! Measures each task of a Tokio program exactly: its polls, its wakes, and its busy, scheduled and
-//! idle time.
+//! Measures tasks of a Tokio program exactly: their polls, their wakes, and their busy, scheduled
+//! and idle time. Only tasks that are spawned or wrapped with this crate are measured.
+//!
+//! All modules may use `asynctop-snapshot` and `lock`, which has locks that ignore poisoning.
 //!
 //! | module | contents | may depend on |
 //! |---|---|---|
-//! | `accounting` | a cell per task, threads, wakers, the clock; re-exported here | `asynctop-snapshot` |
+//! | `accounting` | a cell per task, threads, wakers, the clock; re-exported here | |
 //! | `watch` | the watchdog: polls that block their thread, with line and cause (feature `watchdog`) | `accounting`, `asynctop-stack` |
 //! | `sampler` | samples the tasks and the runtime of this process into snapshots; re-exported here | `accounting`, `watch` |
 //! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) | `accounting`, `watch` |

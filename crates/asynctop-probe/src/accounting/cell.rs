@@ -24,8 +24,8 @@ pub(crate) const TASK_BUCKETS: usize = 39;
 pub(crate) struct TaskCell {
     pub ledger: Ledger,
     refs: Refs,
-    /// Whether the future was polled with more than one waker, so that not all live wakers are
-    /// counted here. Locked while `inner` is written, or read without a reference.
+    /// Whether the future was polled with more than one waker, so that `refs` does not count all
+    /// live wakers. Locked while `inner` is written, or read without a reference.
     has_foreign_wakers: Mutex<bool>,
     /// How often the slot was cleared; part of the task's key. Next to the waker, which each poll
     /// reads.

@@ -16,7 +16,7 @@ use super::{
     ledger::Started,
     reading::Outcome,
     registry::Registry,
-    thread::{self, OuterPoll, PollFrame, ThreadSlot},
+    thread::{self, PollFrame, RawPoll, ThreadSlot},
     waker::{self, ForeignWaker, PollWaker},
 };
 #[cfg(feature = "watchdog")]
@@ -93,7 +93,7 @@ struct Dropping<'a> {
     task: &'a Task,
     thread: &'static ThreadSlot,
     at: u64,
-    outer: OuterPoll,
+    outer: RawPoll,
 }
 
 impl<'a> Dropping<'a> {
@@ -225,7 +225,7 @@ struct Running<'a, const QUERY: bool> {
     cell: &'static TaskCell,
     thread: &'static ThreadSlot,
     began: u64,
-    outer: OuterPoll,
+    outer: RawPoll,
     outcome: Option<Outcome>,
     done: &'a mut bool,
 }

@@ -128,10 +128,10 @@ impl Ledger {
 
     /// Starts a poll.
     ///
-    /// Each poll of a `root` future (a task of its own) follows a wake. If its word is idle, a waker
-    /// has read the word before the last poll and called Tokio's waker after it, so the task has been
-    /// scheduled since that poll ended. A nested future may be polled because of its siblings, so
-    /// there the idle state was correct.
+    /// Each poll of a `root` future (a task of its own) follows a wake. If its word is idle, the
+    /// wake was recorded before the last poll, but Tokio's waker was called after that poll had
+    /// begun, so the task has been scheduled since that poll ended. A nested future may be polled
+    /// because of its siblings, so there the idle state was correct.
     ///
     /// `in_query` returns whether the poll is nested in a query poll: unless the future was woken, this
     /// is a query poll, too. It is called only if it is needed.
@@ -155,8 +155,8 @@ impl Ledger {
         started
     }
 
-    /// Starts a poll of a future whose `word` is idle or queried. Not inlined, so that it costs nothing
-    /// in the polls that follow a wake.
+    /// Starts a poll of a future whose `word` is created, idle or queried. Not inlined, so that it
+    /// costs nothing in the polls that follow a wake.
     #[inline(never)]
     fn unscheduled_poll_started(
         &self,

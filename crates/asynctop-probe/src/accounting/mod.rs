@@ -121,7 +121,8 @@ pub fn instrument_task<F: Future>(name: &str, future: F) -> Instrumented<F> {
     Registry::global().instrument_task(name, future)
 }
 
-/// Measures a future that is polled as a part of a task: it is awaited, or joined with others.
+/// Measures a future that is polled as a part of a task: it is awaited, or joined with others. The
+/// [`Registry`] lists it like a task, with its own statistics.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -7,11 +7,12 @@
 //! - `every` contains each poll: the last 32,768. That is 1.5 s of a worker with 20,000 polls per
 //!   second, which a reader that reads four times per second sees without a gap, and 5 ms of one with
 //!   seven million.
-//! - `ticked` contains the polls during which a *tick* occurred, one each 262 µs (2¹⁸ ns): at most
-//!   3,815 per second, so its 16,384 places hold more than 4 s of any thread. Every poll that is
-//!   longer than a tick is included, with its exact times. Shorter ones are a random sample in
-//!   proportion to their length: the shares of the tasks at the ticks estimate their shares of the
-//!   time. (Work in step with 2¹⁸ ns would bias this; timers count milliseconds.)
+//! - `ticked` contains the polls during which a *tick* occurred. Ticks are at the multiples of
+//!   262 µs (2¹⁸ ns) on the probe's clock: at most 3,815 per second, so its 16,384 places hold more
+//!   than 4 s of any thread. Every poll longer than 262 µs is included, with its exact times.
+//!   Shorter ones are a random sample in proportion to their length: the shares of the tasks at the
+//!   ticks estimate their shares of the time. (Work whose period is a multiple of 2¹⁸ ns would bias
+//!   this; the periods of timers are whole milliseconds.)
 //!
 //! So a short interval can be shown poll by poll, and a long one exactly or as an estimate. For an
 //! interval that `every` no longer contains, the number of missing polls is known.

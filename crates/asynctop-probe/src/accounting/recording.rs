@@ -1,6 +1,10 @@
 //! Reads the poll spans that the threads record while there is a reader.
 
-use super::{recorder::Recorder, registry::Registry, thread::ThreadSlot};
+use super::{
+    recorder::Recorder,
+    registry::Registry,
+    thread::{CurrentPoll, ThreadSlot},
+};
 use asynctop_snapshot::PollSpan;
 
 /// Reads the poll spans of a registry's threads, which are recorded while at least one recording
@@ -19,12 +23,12 @@ pub(crate) struct Recording {
 pub(crate) struct ThreadSpans {
     /// All polls.
     pub every: SpanBatch,
-    /// The polls during which a tick occurred, one each `TICK_NS`: all longer ones, and a sample of
-    /// the shorter ones.
+    /// The polls that were running at a multiple of `TICK_NS`: all polls longer than that, and a
+    /// sample of the shorter ones.
     pub ticked: SpanBatch,
-    /// Task and start of the running poll. If the last span of `every` ended after this start, it was
+    /// The running poll or drop. If the last span of `every` ended after this start, it was
     /// nested in this poll, and the poll's next span begins where the nested one ended.
-    pub current: Option<(u64, u64)>,
+    pub current: Option<CurrentPoll>,
 }
 
 /// Poll spans, oldest first.
@@ -77,7 +81,7 @@ fn read(slot: &ThreadSlot, (every, ticked): &mut (u64, u64)) -> ThreadSpans {
         recorded.every.missing = recorder.every.copy(every, &mut recorded.every.spans);
         recorded.ticked.missing = recorder.ticked.copy(ticked, &mut recorded.ticked.spans);
         // After the copies: a poll that they lack has not ended yet, or ended during the copy.
-        recorded.current = slot.current().map(|poll| (poll.task, poll.since));
+        recorded.current = slot.current();
     }
     recorded
 }

@@ -44,6 +44,7 @@ impl Refs {
     #[inline(always)]
     fn add_many(&self, more: u32) {
         let before = self.shared.fetch_add(more, Ordering::Relaxed);
+        // `OWN_LIMIT` is added on both sides, because `shared` may be that far below `FUTURE`.
         // As in `Arc`: an overflow would free memory in use, and only a program that leaks wakers can
         // get here.
         let wakers = before.wrapping_add(OWN_LIMIT) % FUTURE;

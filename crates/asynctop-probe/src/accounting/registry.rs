@@ -105,7 +105,8 @@ impl Registry {
 
     /// Visits every live and every recently ended task, with statistics at the same `now`.
     ///
-    /// Does not block spawning or polling; only the slots of ended tasks are not reused during a scan.
+    /// Does not block spawning or polling; only the slots of ended tasks are not reused during a
+    /// scan. `visit` must not scan the same registry or call [`table`](Self::table): a deadlock.
     #[allow(unsafe_code)]
     pub fn scan(&self, now: u64, mut visit: impl FnMut(TaskView<'_>)) {
         let mut ended = lock(&self.scan);

@@ -9,7 +9,8 @@
 use super::sync::{AtomicU64, Ordering, fence};
 use asynctop_snapshot::PollSpan;
 
-/// Keeps the last `N` poll spans, `N` a power of two; one less while a thread writes.
+/// A ring of `N` places, `N` a power of two. A copy has at most the last `N` - 1 poll spans: a
+/// thread may be writing to the remaining place.
 #[derive(Debug)]
 pub(crate) struct Ring<const N: usize> {
     head: AtomicU64,

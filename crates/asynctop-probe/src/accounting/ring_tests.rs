@@ -11,7 +11,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{Registry, ring::Ring};
+use super::{PollKind, Registry, ring::Ring};
 use asynctop_snapshot::{PollSpan, TICK_NS};
 
 /// The poll span with this number; a torn one is detected.
@@ -172,10 +172,32 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
     });
     let spans = &recording.read()[0].every.spans;
     let tasks: Vec<u64> = spans.iter().map(|span| span.task).collect();
-    // A short drop in which the thread missing its CPU is long, too, so more spans may surround these.
+    // A short drop is long if the thread loses its CPU in it, so more spans may surround these.
     let is_long = |span: &&PollSpan| span.ended - span.began >= TICK_NS;
     assert!(spans.iter().filter(|span| span.task == short).all(|span| is_long(&span)), "{spans:?}");
     assert!(tasks.contains(&alone), "{spans:?}");
     assert!(tasks.windows(3).any(|tasks| tasks == [outer, inside, outer]), "{spans:?}");
     assert!(spans.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{spans:?}");
+}
+
+#[test]
+fn running_drop_is_read_as_a_drop() {
+    struct OnDrop<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    let registry = Registry::leak();
+    let mut recording = registry.record();
+    poll_once(registry, "before", || ());
+    let mut current = None;
+    let task = registry.instrument("dropped", {
+        let on_drop = OnDrop(|| current = recording.read()[0].current);
+        async move { drop(on_drop) }
+    });
+    let dropped = task.key();
+    drop(task);
+    let current = current.expect("a running drop");
+    assert_eq!((current.task, current.kind), (dropped, PollKind::Drop));
 }

@@ -92,7 +92,8 @@ struct SlotOwner {
     name: String,
 }
 
-/// The state and the statistics of a thread at one moment. All durations in nanoseconds.
+/// The state and the statistics of a thread at one moment. All durations in nanoseconds. `busy` and
+/// `polls` include those of ended threads whose accounting this thread has reused.
 #[derive(Clone, Debug)]
 pub struct ThreadReading {
     /// The thread's id in `std`; `None` if the thread has ended.
@@ -127,15 +128,17 @@ pub(crate) struct PollFrame {
     outer: Cell<*const PollFrame>,
 }
 
-/// The state of a slot before a nested poll or drop, which is restored when that ends.
+/// The poll or drop that a slot stores: the tagged pointer to the task, null outside all polls, and
+/// the start. The one around a nested poll or drop is restored when that ends.
 #[derive(Clone, Copy)]
-pub(crate) struct OuterPoll {
+pub(crate) struct RawPoll {
     task: *mut TaskCell,
     since: u64,
 }
 
-impl OuterPoll {
-    /// Whether a nested poll adds to the thread's busy time, because no outer poll does.
+impl RawPoll {
+    /// Whether the thread's busy time does not grow in it, so that a nested poll adds its own. Also
+    /// `true` outside all polls.
     #[inline(always)]
     fn is_uncounted(self) -> bool {
         self.task.is_null() || self.task.addr() & Tag::UNCOUNTED != 0
@@ -231,7 +234,7 @@ fn add(field: &AtomicU64, by: u64) {
 impl ThreadSlot {
     /// Starts a poll. `frame` must not move until `poll_ended`.
     #[inline(always)]
-    pub(crate) fn poll_started(&self, frame: &PollFrame, at: u64) -> OuterPoll {
+    pub(crate) fn poll_started(&self, frame: &PollFrame, at: u64) -> RawPoll {
         LOCAL.with(|local| frame.outer.set(local.poll.replace(frame)));
         let outer = self.load_current();
         self.seq_lock.write(|| {
@@ -249,12 +252,12 @@ impl ThreadSlot {
     }
 
     /// Starts the drop of a future.
-    pub(crate) fn drop_started(&self, task: &'static TaskCell, at: u64) -> OuterPoll {
+    pub(crate) fn drop_started(&self, task: &'static TaskCell, at: u64) -> RawPoll {
         self.uncounted_started(task, Tag::DROP, at)
     }
 
     /// Starts a poll caused by the watchdog. `frame` must not move until `query_poll_ended`.
-    pub(crate) fn query_poll_started(&self, frame: &PollFrame, at: u64) -> OuterPoll {
+    pub(crate) fn query_poll_started(&self, frame: &PollFrame, at: u64) -> RawPoll {
         LOCAL.with(|local| {
             frame.outer.set(local.poll.replace(frame));
             local.query_polls.set(local.query_polls.get() + 1);
@@ -263,7 +266,7 @@ impl ThreadSlot {
     }
 
     /// Ends a poll caused by the watchdog, nested in `outer`.
-    pub(crate) fn query_poll_ended(&self, frame: &PollFrame, outer: OuterPoll, times: (u64, u64)) {
+    pub(crate) fn query_poll_ended(&self, frame: &PollFrame, outer: RawPoll, times: (u64, u64)) {
         LOCAL.with(|local| {
             local.poll.set(frame.outer.get());
             local.query_polls.set(local.query_polls.get() - 1);
@@ -271,7 +274,7 @@ impl ThreadSlot {
         self.uncounted_ended(frame.task, outer, times);
     }
 
-    fn uncounted_started(&self, task: &'static TaskCell, kind: usize, at: u64) -> OuterPoll {
+    fn uncounted_started(&self, task: &'static TaskCell, kind: usize, at: u64) -> RawPoll {
         let outer = self.load_current();
         let uncounted = if outer.is_uncounted() { Tag::UNCOUNTED } else { 0 };
         let tagged = ptr::from_ref(task).cast_mut().map_addr(|cell| cell | kind | uncounted);
@@ -286,7 +289,7 @@ impl ThreadSlot {
     pub(crate) fn uncounted_ended(
         &self,
         task: &TaskCell,
-        outer: OuterPoll,
+        outer: RawPoll,
         (began, ended): (u64, u64),
     ) {
         if let Some(recorder) = self.recorder()
@@ -341,7 +344,7 @@ impl ThreadSlot {
 
     /// Records a poll that ends. Not inlined, so that it costs nothing without a recording.
     #[inline(never)]
-    fn record_poll(&self, recorder: &Recorder, frame: &PollFrame, outer: OuterPoll, ended: u64) {
+    fn record_poll(&self, recorder: &Recorder, frame: &PollFrame, outer: RawPoll, ended: u64) {
         recorder.record(frame.task.key(), self.since.load(Ordering::Relaxed), ended);
         if !outer.task.is_null() {
             recorder.resume(ended);
@@ -351,7 +354,7 @@ impl ThreadSlot {
     /// Records the outer poll until the start of a nested one.
     #[allow(unsafe_code)]
     #[cold]
-    fn record_interrupted(&self, outer: OuterPoll, now: u64) {
+    fn record_interrupted(&self, outer: RawPoll, now: u64) {
         // SAFETY: cells are never freed, and `key` is an atomic load.
         let task = unsafe { outer.cell().as_ref() };
         // A drop is recorded as a whole.
@@ -371,7 +374,7 @@ impl ThreadSlot {
     }
 
     #[inline(always)]
-    pub(crate) fn poll_ended(&self, frame: &PollFrame, outer: OuterPoll, ended: u64) {
+    pub(crate) fn poll_ended(&self, frame: &PollFrame, outer: RawPoll, ended: u64) {
         LOCAL.with(|local| local.poll.set(frame.outer.get()));
         // Before the slot changes: a reader that no longer sees the poll finds it in the recorder.
         if let Some(recorder) = self.recorder() {
@@ -399,7 +402,7 @@ impl ThreadSlot {
     #[cfg(feature = "watchdog")]
     pub(crate) fn peek(&self) -> Option<CurrentPoll> {
         let task = self.current.load(Ordering::Acquire);
-        OuterPoll { task, since: self.since.load(Ordering::Acquire) }.poll()
+        RawPoll { task, since: self.since.load(Ordering::Acquire) }.poll()
     }
 
     /// Whether the slot is that of a thread.
@@ -408,7 +411,8 @@ impl ThreadSlot {
         lock(&self.owner).as_ref().is_some_and(|owner| owner.id == thread)
     }
 
-    /// Two numbers of which at least one changes with each start and each end of a poll.
+    /// Two numbers of which at least one changes with each start of a poll and with each end of an
+    /// outermost one.
     #[cfg(feature = "watchdog")]
     pub(crate) fn activity(&self) -> (u64, u64) {
         self.seq_lock
@@ -428,8 +432,8 @@ impl ThreadSlot {
 
     /// The code that the thread runs, to be restored when code nested in it ends.
     #[inline(always)]
-    fn load_current(&self) -> OuterPoll {
-        OuterPoll {
+    fn load_current(&self) -> RawPoll {
+        RawPoll {
             task: self.current.load(Ordering::Relaxed),
             since: self.since.load(Ordering::Relaxed),
         }

@@ -1,7 +1,8 @@
 //! The waker of a measured task: it records the wake and calls Tokio's waker.
 //!
 //! Its data pointer is the task's cell, and its references are counted in the cell, so a clone costs
-//! one atomic addition and the number of live wakers is known.
+//! at most one atomic addition (none in the task's own poll), and the number of live wakers is
+//! known.
 
 use std::{
     mem::ManuallyDrop,

@@ -158,8 +158,8 @@ impl LocalSampler {
         }
     }
 
-    /// The number of a task, if the key is of this runtime.
-    fn number_of(&self, key: TaskKey) -> Option<u64> {
+    /// The key of a task in the registry, if `key` is of this runtime.
+    fn registry_key(&self, key: TaskKey) -> Option<u64> {
         let own = TaskKey { target: TargetId::default(), epoch: self.runtime.epoch, ..key };
         (key == own).then_some(key.id)
     }
@@ -171,7 +171,7 @@ impl LocalSampler {
         subscription: &Subscription,
     ) -> (Vec<TaskStats>, Vec<(DistributionKey, Distributions)>) {
         let mut tasks = Vec::with_capacity(self.previous_count + self.previous_count / 8 + 64);
-        let task = subscription.task.and_then(|key| self.number_of(key));
+        let task = subscription.task.and_then(|key| self.registry_key(key));
         let mut distributions = DistributionCollector::new(task, subscription.groups);
         let metas = &mut self.metas;
         // The registry may still have ended tasks of the previous runtime.

@@ -24,8 +24,8 @@ pub struct SampledRuntime {
     pub epoch: u32,
     /// The runtime.
     pub handle: Handle,
-    /// Sample only tasks with this number of their runtime, as
-    /// [`Registry::instrument_on`] records it. `None` samples all tasks of the registry.
+    /// Sample only tasks that were measured with this runtime number: see
+    /// [`Registry::instrument_on`]. `None` samples all tasks of the registry.
     pub number: Option<u32>,
     /// When the runtime started, in nanoseconds on the probe's clock.
     pub started_ns: u64,

@@ -3,7 +3,7 @@
 use asynctop_snapshot::{CurrentPoll, PollSpan, PollSpans, WorkerPolls};
 
 use super::workers::WorkerThreadIndices;
-use crate::accounting::{PollKind, Recording, Registry, SpanBatch, ThreadSpans};
+use crate::accounting::{Recording, Registry, SpanBatch, ThreadSpans};
 
 /// Records the polls of the workers while they are subscribed, or always.
 #[derive(Default)]
@@ -64,10 +64,10 @@ impl Timeline {
             WorkerPolls {
                 every: spans(every, since, started, now),
                 ticked: spans(ticked, since, started, now),
-                current: current.map(|(key, since_ns)| CurrentPoll {
-                    key,
-                    since_ns,
-                    kind: PollKind::default(),
+                current: current.map(|poll| CurrentPoll {
+                    key: poll.task,
+                    since_ns: poll.since,
+                    kind: poll.kind,
                 }),
             }
         };

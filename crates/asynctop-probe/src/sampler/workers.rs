@@ -21,9 +21,9 @@ pub(super) struct Workers {
     /// The totals of all threads since the first snapshot.
     all: Totals,
     names: Vec<Option<Arc<str>>>,
-    /// The thread of each worker at the previous snapshot.
+    /// The thread of each worker at the latest snapshot.
     ids: Vec<Option<ThreadId>>,
-    /// The index of each worker's thread at the previous snapshot.
+    /// The index of each worker's thread at the latest snapshot.
     threads: WorkerThreadIndices,
     epoch: u32,
     taken_ns: u64,
@@ -107,8 +107,8 @@ impl Workers {
                 thread: self.name(index, runtime, id, thread),
                 current: thread
                     .and_then(|thread| thread.current)
-                    // The next snapshot has a poll that began after `now`. Its start identifies it and
-                    // is never adjusted.
+                    // A poll that began after `now` is left to the next snapshot: its start
+                    // identifies it, so it cannot be set to `now`.
                     .filter(|poll| poll.since <= now)
                     .map(|poll| CurrentPoll {
                         key: poll.task,
@@ -134,18 +134,18 @@ impl Workers {
         workers
     }
 
-    /// The worker that a thread was at the previous snapshot.
+    /// The index of the worker that runs on `thread`, as of the latest [`read`](Self::read).
     pub(super) fn index_of(&self, thread: ThreadId) -> Option<usize> {
         self.ids.iter().position(|id| *id == Some(thread))
     }
 
-    /// Run-queue delay of all threads that poll tasks, since the first snapshot; `None` if the
-    /// system does not count it.
+    /// Run-queue delay of all threads that poll tasks, since the first snapshot, in nanoseconds;
+    /// `None` if the system does not count it.
     pub(super) fn run_delay_ns(&self) -> Option<u64> {
         self.all.times.map(|times| times.run_delay_ns)
     }
 
-    /// The index of each worker's thread at the previous snapshot.
+    /// The index of each worker's thread, as of the latest [`read`](Self::read).
     pub(super) fn thread_indices(&self) -> &WorkerThreadIndices {
         &self.threads
     }

@@ -37,10 +37,10 @@
 //! - The test's own future, and each task that is spawned or wrapped with [`spawn`],
 //!   [`spawn_named`], [`instrument_task`] or [`instrument`].
 //! - On a current-thread runtime, the default of `#[tokio::test]`, also everything else that runs
-//!   there, such as tasks of plain `tokio::spawn` in a library: while none of it yields for longer
-//!   than the limit, no measured task is polled, nor is a task that the check spawns for this. The
-//!   message has the stack, and no name. Several polls in a row count as one if there are few
-//!   enough: Tokio polls up to 61 tasks before it polls one that another thread has woken.
+//!   there, such as tasks of plain `tokio::spawn` in a library. The check spawns a task for this:
+//!   if neither that task nor a measured one is polled for longer than the limit, the test fails.
+//!   The message has the stack, and no name. Up to 31 polls in a row may count as one: by default,
+//!   Tokio polls that many tasks before it polls one that another thread has woken.
 //! - On a multi-thread runtime, tasks of plain `tokio::spawn` are not checked: other workers poll the
 //!   other tasks. Spawn what is to be checked with [`spawn`] or wrap it in [`instrument_task`], or
 //!   run the test on a current-thread runtime.

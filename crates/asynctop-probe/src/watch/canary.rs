@@ -42,11 +42,11 @@ pub(super) struct Canary {
 impl Canary {
     fn poll(&self, registry: &Registry, context: &Context<'_>) -> Poll<()> {
         *lock(&self.waker) = Some(context.waker().clone());
-        self.thread_is_free(registry.now());
+        self.record_free_thread(registry.now());
         if self.has_ended.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn thread_is_free(&self, now: u64) {
+    fn record_free_thread(&self, now: u64) {
         self.polled_ns.store(now, Relaxed);
         self.woken_ns.store(0, Relaxed);
     }
@@ -105,7 +105,7 @@ impl Drop for CanaryGuard {
     fn drop(&mut self) {
         self.canary.has_ended.store(true, Relaxed);
         // The thread runs this code, so it is free.
-        self.canary.thread_is_free(self.registry.now());
+        self.canary.record_free_thread(self.registry.now());
         self.task.abort();
     }
 }

@@ -106,11 +106,11 @@ impl ImpactTracker {
         baseline: &DelayBaseline,
         slot: usize,
         offender: u64,
-        poll: (u64, Option<u64>),
+        (began, until): (u64, Option<u64>),
         attribution: Attribution,
     ) -> (PollImpact, DelayBaseline) {
         let now = self.registry.now();
-        let interval = PollInterval { began: poll.0, until: poll.1.unwrap_or(now) };
+        let interval = PollInterval { began, until: until.unwrap_or(now) };
         let mut impact = PollImpact::default();
         let (by_task, by_location) = (&mut self.by_task, &mut self.by_location);
         let mut scanned = 0;

@@ -61,8 +61,8 @@ impl PollUnderWatch {
 
     /// Whether the cause and the stack are to be sampled at `now`.
     pub(super) fn is_due(&self, now: u64) -> bool {
-        // The poll was first seen when it was already long. Its CPU time over a window will show
-        // whether it computes.
+        // A poll that was already long when it was first seen is not due yet: its CPU time over a
+        // window will show whether it computes.
         let is_too_early = now.saturating_sub(self.cause_sampled.0) < WINDOW_NS;
         now >= self.capture_due && self.pending_capture.is_none() && !is_too_early
     }

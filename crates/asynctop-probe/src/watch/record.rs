@@ -129,8 +129,8 @@ impl PollRecord {
 
     /// Whether the poll cannot be judged yet: the pending stack may show `block_in_place`.
     fn is_undecided(&self) -> bool {
-        // A poll of this length is judged without a stack, sooner if no further stack can arrive. A
-        // machine that is slow to run the poll is as slow to capture its stack.
+        // A poll of at least this length is judged without a stack. The limit is higher while one
+        // may still arrive: a machine that is slow to run the poll is as slow to capture its stack.
         let limit_ns = match self.ended_ns.is_some() && self.unsymbolized == 0 {
             true => 100_000_000,
             false => 1_000_000_000,

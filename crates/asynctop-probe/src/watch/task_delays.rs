@@ -25,8 +25,7 @@ pub(super) struct TaskDelays {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PollInterval {
     pub began: u64,
-    /// The end for a task that has not been polled yet: now, or when the thread's next long poll
-    /// began.
+    /// The end for a task that has not been polled yet: now, or when the thread's next poll began.
     pub until: u64,
 }
 
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn delay_under_way_counts_until_the_next_long_poll() {
+    fn delay_under_way_counts_until_the_next_poll() {
         assert_eq!(delay_ms(Some(delays(7, 3, Some(80))), delays(7, 3, Some(80))), (205, 1));
         assert_eq!(delay_ms(Some(delays(7, 3, None)), delays(7, 3, Some(200))), (105, 1));
         assert_eq!(delay_ms(Some(delays(7, 3, None)), delays(7, 3, Some(310))), (0, 0));

@@ -45,8 +45,8 @@ pub struct WatchStats {
 /// # fn main() -> std::io::Result<()> {
 /// let watchdog = Watchdog::start(Registry::global(), WatchOptions::default())?;
 /// for poll in watchdog.handle().records() {
-///     let evidence = poll.long_poll();
-///     println!("{:?} at {:?}: {}", evidence.function(), evidence.blocked_at(), evidence.cause);
+///     let poll = poll.long_poll();
+///     println!("{:?} at {:?}: {}", poll.function(), poll.blocked_at(), poll.cause);
 /// }
 /// # Ok(())
 /// # }
@@ -118,9 +118,9 @@ impl WatchHandle {
     /// Requests the await point of an idle task. Returns immediately;
     /// [`await_point`](Self::await_point) returns the answer once it is available.
     ///
-    /// The task is polled once for it. Neither that poll nor the wake that it takes is counted, of
-    /// this task or of a measured one around it: counts, times and delays are the same as without
-    /// the call. (Futures that poll nested futures with wakers of their own, such as
+    /// The task is polled once for it. Neither that poll nor the wake that causes it is counted,
+    /// for this task or for a measured one around it: counts, times and delays are the same as
+    /// without the call. (Futures that poll nested futures with wakers of their own, such as
     /// `FuturesUnordered`, may be woken once more by Tokio's trace, which is counted.) Only an idle
     /// task is polled for this.
     pub fn request_await_point(&self, task: u64) {

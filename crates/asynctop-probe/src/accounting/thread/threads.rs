@@ -141,8 +141,8 @@ impl Threads {
         let mut recordings = lock(&self.recordings);
         *recordings = recordings.saturating_add_signed(change);
         let on = *recordings > 0;
-        // Before the slots are read: a thread that is assigned one under the same lock does so
-        // earlier, and its slot is found, or later, and sees this value.
+        // Before the slots are read: a slot that is assigned before the lock is taken is found
+        // below, and a thread that is assigned one later sees this value.
         self.is_recording.store(on, Ordering::Relaxed);
         for slot in lock::read(&self.slots).iter() {
             // The slot of an ended thread needs no recorder.

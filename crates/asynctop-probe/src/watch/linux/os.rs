@@ -90,7 +90,8 @@ pub(super) fn voluntary_switches(os_id: u32) -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// Whether a thread of this process is on a CPU, or runnable.
+/// Whether a thread of this process is on a CPU, or runnable. Unlike `is_runnable`, it also works
+/// where `/proc/self/task/*/syscall` is not readable.
 pub(super) fn is_running(os_id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/self/task/{os_id}/stat")).unwrap_or_default();
     // `number (name) state …`; the name may contain anything.

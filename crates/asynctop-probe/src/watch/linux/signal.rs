@@ -206,9 +206,8 @@ unsafe fn chain(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let handler = previous.handler.load(Acquire);
     match handler {
         libc::SIG_IGN => {}
-        // Otherwise a handler that was installed later has called this one. Without this one, it
-        // would have replaced the default action.
         libc::SIG_DFL if is_ours(signal) => default_action(signal),
+        // A handler that was installed later, and has called this one, replaces the default action.
         libc::SIG_DFL => {}
         _ if previous.flags.load(Relaxed) & libc::SA_SIGINFO != 0 => {
             type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);

@@ -227,7 +227,7 @@ mod traced {
     }
 
     #[test]
-    fn future_of_tokio_is_named_or_said_to_be_not_traced() {
+    fn future_of_tokio_is_named_or_reported_as_not_traced() {
         in_own_process(|| {
             let setup = Setup::new();
             let accepts = setup.spawn(async {
