@@ -27,7 +27,7 @@ pub struct ColumnChoice {
 /// The columns of a table that the configuration names, separated by spaces.
 ///
 /// # Errors
-/// If a name is unknown: it, and those that there are.
+/// If a name is unknown, with the valid names; or if there is no name.
 pub fn parse_columns<R: Row>(names: &str) -> Result<Vec<Column>, String> {
     let find = |name: &str| {
         let field = R::fields().iter().find(|field| field.name == name);

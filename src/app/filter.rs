@@ -27,7 +27,7 @@ impl App {
         }
     }
 
-    /// The first term of the filter that the rows of the screen do not have. It is ignored.
+    /// The first term of the filter that cannot be applied to the rows; it is ignored.
     pub fn filter_error(&self) -> Option<FilterError> {
         self.row_query().filter_error()
     }

@@ -1,8 +1,8 @@
 //! The state of the dashboard: the screens, the selections and the effect of each key.
 //!
 //! A pure function of snapshots, keys and time (an argument), without I/O and drawing. It depends on
-//! the model and, for the state of the comparison, on the lab. The table of screens is passed to
-//! [`App::new`], so this module depends on no screen.
+//! the model, the signals and, for the state of the comparison, the lab. The table of screens is
+//! passed to [`App::new`], so this module depends on no screen.
 
 mod action;
 mod columns;

@@ -19,7 +19,7 @@ const PROBE_NS_PER_POLL: f64 = 53.0;
 
 impl App {
     /// The estimated cost of measuring the selected target, as a share of one CPU: what the probe adds
-    /// to its polls. `None` if the target does not contain the probe.
+    /// to its polls. `None` if the target is not the lab, or has no history yet.
     pub fn measuring_share(&self) -> Option<f64> {
         let model = self.selected().filter(|model| model.target().lab.is_some())?;
         let polls = model.history().points().latest()?.polls?;

@@ -38,7 +38,7 @@ impl App {
             }
         }
         self.settle_hog_kind(now);
-        self.hog_to_release()
+        self.turn_on_waiting_hog()
     }
 
     /// A failure of the hog or a workload that the last snapshot did not have.
@@ -51,7 +51,7 @@ impl App {
     }
 
     /// Releases a hog that waits for a baseline, once there is one.
-    fn hog_to_release(&mut self) -> Option<Effect> {
+    fn turn_on_waiting_hog(&mut self) -> Option<Effect> {
         let has_lab = |target: &&TargetModel| target.target().lab.is_some();
         let target = self.model.targets().iter().find(has_lab)?;
         let waits = self.turn_on_hog || target.target().lab.as_ref()?.hog.restart_pending;

@@ -32,7 +32,7 @@ pub struct ScreenSpec {
 /// A key that is specific to a screen.
 #[derive(Clone, Copy, Debug)]
 pub struct ScreenKey {
-    /// The action of the key on other screens.
+    /// The key, identified by its action on other screens.
     pub key: Action,
     /// The action of the key on this screen.
     pub action: Action,

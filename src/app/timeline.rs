@@ -261,7 +261,7 @@ impl App {
     /// Freezes the screen, with a cursor.
     fn freeze_timeline(&mut self, now: Duration) {
         if !self.is_frozen() {
-            self.freeze();
+            self.toggle_freeze();
             self.notify("the screen is frozen: Space resumes", now);
         }
         if self.timeline.cursor_ns.is_none() {

@@ -97,7 +97,8 @@ impl App {
         self.notify(text, now);
     }
 
-    /// The action of a key on the screen that is shown. Over it, keys have their usual actions.
+    /// The action of a key on the screen that is shown. In a view over it, keys have their usual
+    /// actions.
     pub(super) fn resolve(&self, key: Action) -> Action {
         if self.overlays.is_empty() { self.screen().action(key) } else { key }
     }
@@ -145,7 +146,7 @@ impl App {
                 Err(reason) => self.notify(reason, now),
             },
             Action::Back => self.back(),
-            Action::Freeze => self.freeze(),
+            Action::Freeze => self.toggle_freeze(),
             Action::Help => self.toggle_help(),
             Action::Cancel => self.ask_to_cancel(now),
             Action::AwaitPoint => return self.request_await_point(now),
@@ -176,7 +177,7 @@ impl App {
         self.show(shown[(at + by) % shown.len()]);
     }
 
-    pub(super) fn freeze(&mut self) {
+    pub(super) fn toggle_freeze(&mut self) {
         self.frozen = match self.frozen.take() {
             Some(_) => None,
             None => self.selected().is_some().then(|| Arc::clone(&self.model)),

@@ -51,7 +51,7 @@ fn sentence(error: &clap::Error) -> String {
             several => sentence += &format!("; similar {noun}s exist: {}", several.join(", ")),
         }
     }
-    // Transposed letters: clap compares names by another measure, which a short name fails.
+    // clap's measure of similarity misses transposed letters in a short name, such as `lba`.
     if error.kind() == ErrorKind::InvalidSubcommand && !sentence.contains(';') {
         let given = texts(error, ContextKind::InvalidSubcommand).concat();
         let command = Cli::command();

@@ -86,7 +86,7 @@ impl Filter {
         self.parts.is_empty()
     }
 
-    /// The first term that rows of this kind do not have.
+    /// The first term that cannot be applied to rows of this kind.
     pub fn error<R: Row>(&self) -> Option<FilterError> {
         self.parts.iter().find_map(|part| {
             let Test::Term { name, operator, operand } = &part.test else { return None };

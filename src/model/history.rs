@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::ring::{Ring, Sample, weighted_mean};
+use super::ring::{HistorySample, Ring, weighted_mean};
 
 const RESOLUTION_NS: u64 = 200_000_000;
 const MAX_EVENTS: usize = 256;
@@ -27,11 +27,12 @@ pub struct HistoryPoint {
     pub runnable: Option<u64>,
     /// Tasks in the injection queue at the end of the span; of several spans, the largest number.
     pub injected: Option<u64>,
-    /// Calls that the blocking pool runs or queues, in the same way.
+    /// Calls that the blocking pool runs or queues at the end of the span; of several spans, the
+    /// largest number.
     pub blocking_calls: Option<u64>,
 }
 
-impl Sample for HistoryPoint {
+impl HistorySample for HistoryPoint {
     fn span(&self) -> (u64, u64) {
         (self.from_ns, self.to_ns)
     }
@@ -75,7 +76,7 @@ pub struct BusyPoint {
     pub queued: Option<u64>,
 }
 
-impl Sample for BusyPoint {
+impl HistorySample for BusyPoint {
     fn span(&self) -> (u64, u64) {
         (self.from_ns, self.to_ns)
     }
@@ -134,7 +135,8 @@ impl History {
         }
     }
 
-    /// Adds an event if the hog was turned on or off. It has been on since `since_ns`.
+    /// Adds an event if the hog was turned on or off. `since_ns` is when it was turned
+    /// on; `None` while it is off.
     pub(super) fn mark_hog(&mut self, now_ns: u64, since_ns: Option<u64>) {
         match (self.hog_since_ns, since_ns) {
             (last, Some(since_ns)) if last != Some(since_ns) => {

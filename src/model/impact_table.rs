@@ -130,7 +130,7 @@ pub struct TotalImpact {
     pub total_ns: u64,
     /// The largest number of tasks that one of the polls delayed.
     pub tasks: usize,
-    /// The least accurate one.
+    /// The lowest accuracy of these impacts.
     pub accuracy: ImpactAccuracy,
 }
 
@@ -215,9 +215,9 @@ impl ImpactTable {
     /// the delay beyond the task's usual one, in nanoseconds.
     pub fn polls_that_delayed(&self, key: u64) -> impl Iterator<Item = (&LongPollEntry, u64)> {
         self.entries().filter_map(move |entry| {
-            let worst = &entry.evidence.impact.as_ref()?.most_delayed;
-            let waited = worst.iter().find(|waited| waited.task == key)?;
-            Some((entry, waited.delay_ns))
+            let most_delayed = &entry.evidence.impact.as_ref()?.most_delayed;
+            let delayed = most_delayed.iter().find(|delayed| delayed.task == key)?;
+            Some((entry, delayed.delay_ns))
         })
     }
 }

@@ -49,7 +49,7 @@ pub use merge::{OffenderRow, TaskRow};
 pub use query::Query;
 pub use rates::{TaskRates, WorkerRow};
 pub use resources::ResourceRow;
-pub use ring::{Ring, Sample};
+pub use ring::{HistorySample, Ring};
 pub use rows::{Refresh, RowQuery, Rows};
 pub use scheduling_delay::SchedulingDelay;
 pub use slowdown::{Factor, Modes, Slowdown};

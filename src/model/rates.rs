@@ -29,7 +29,7 @@ pub struct TaskRates {
     pub shown: ShownRates,
     /// The last 20 seconds.
     pub history: TaskHistory,
-    /// Whether the task was spawned within that time.
+    /// Whether the task was spawned within the time that the rates cover.
     pub new: bool,
     /// Whether the rates are unknown because the target is not connected.
     pub unknown: bool,
@@ -85,7 +85,7 @@ pub(super) fn per_second(now: u64, before: u64, span_ns: u64) -> f64 {
     now.saturating_sub(before) as f64 * 1e9 / span_ns as f64
 }
 
-/// The totals that the rates on the screen are derived from: polls, and busy and scheduled time.
+/// Totals that rates are derived from: polls, and busy and scheduled time in nanoseconds.
 pub(super) type Totals = [u64; 3];
 
 pub(super) fn totals(task: &TaskStats) -> Totals {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 const LENGTH_NS: u64 = 15 * 60 * 1_000_000_000;
 
 /// A value over a span of time on the target's clock.
-pub trait Sample: Copy {
+pub trait HistorySample: Copy {
     /// Start and end in nanoseconds.
     fn span(&self) -> (u64, u64);
     /// Both spans as one.
@@ -31,7 +31,7 @@ pub struct Ring<S> {
     resolution_ns: u64,
 }
 
-impl<S: Sample> Ring<S> {
+impl<S: HistorySample> Ring<S> {
     pub(super) fn new(resolution_ns: u64) -> Self {
         Ring { samples: VecDeque::new(), resolution_ns }
     }
@@ -90,7 +90,7 @@ impl<S: Sample> Ring<S> {
         let mut parts: Vec<Option<S>> = vec![None; columns];
         for sample in self.samples.iter().rev() {
             let (from_ns, to_ns) = sample.span();
-            // Parts are counted from the latest one. The end of a span belongs to it.
+            // Parts are counted back from the latest one. A span does not include its end.
             let age = |time_ns: u64| last.saturating_sub(time_ns / length_ns) as usize;
             let (oldest, latest) = (age(from_ns), age(to_ns.saturating_sub(1)));
             if latest >= columns {
@@ -114,7 +114,7 @@ mod tests {
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct Mean(u64, u64, f64);
 
-    impl Sample for Mean {
+    impl HistorySample for Mean {
         fn span(&self) -> (u64, u64) {
             (self.0, self.1)
         }

@@ -31,16 +31,16 @@ const MAX_WINDOW_NS: u64 = 30 * SECOND_NS;
 ///
 /// The *baseline* is the rate over the last five seconds without a hog, except the quarter second
 /// after a start, a change of a workload's size or the end of a hog, and not before all instances
-/// have started to work. It is frozen while a hog is
-/// on, and while a workload's mode is not the one of the baseline. Without a hog, a change of size
-/// (also by the cancellation of a task) starts a new baseline in the current modes; beside a hog, a
-/// workload whose size has changed is left out.
+/// have started to work. It is frozen while a hog is on, and while a workload's mode is not the one
+/// of the baseline. Without a hog, a change of size (also by the cancellation of a task) starts a
+/// new baseline in the current modes; while a hog is on, a workload whose size has changed is left
+/// out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowdown {
     /// The factor; `None` without closed-loop work or without a baseline.
     pub factor: Option<Factor>,
     /// The reason if there is no factor; empty without a lab.
-    pub no_factor: Arc<str>,
+    pub no_factor_reason: Arc<str>,
     /// Each closed-loop workload: (name, units per second of the baseline, current units per
     /// second).
     pub shares: Vec<(Arc<str>, f64, f64)>,
@@ -145,9 +145,9 @@ impl Tracker {
         let window_ns = hold_ns.saturating_mul(3).clamp(SECOND_NS, MAX_WINDOW_NS);
         self.compare(&now, window_ns);
         self.latest.baseline_ns = self.baseline_ns;
-        self.latest.no_factor = match self.latest.factor {
+        self.latest.no_factor_reason = match self.latest.factor {
             Some(_) => "".into(),
-            None => self.no_factor(lab),
+            None => self.no_factor_reason(lab),
         };
         let is_other = |mode: &&_| !self.baseline_modes.contains(mode);
         self.latest.other_modes = now.modes.iter().filter(is_other).cloned().collect();
@@ -187,7 +187,7 @@ impl Tracker {
         }
     }
 
-    fn no_factor(&self, lab: &LabStats) -> Arc<str> {
+    fn no_factor_reason(&self, lab: &LabStats) -> Arc<str> {
         let has_work = lab.workloads.iter().any(|workload| workload.unit.is_some());
         match starting(lab) {
             _ if !has_work => "no closed-loop workload".into(),
@@ -216,7 +216,8 @@ impl Tracker {
     }
 
     fn compare(&mut self, now: &Progress, window_ns: u64) {
-        // The window contains no time from before the hog, before its end or before a mode change.
+        // The window begins after the start of the hog, the last change of a mode and, in the modes of
+        // the baseline, the end of the hog.
         let changed_ns = self.hog_since_ns.or(self.undisturbed_since_ns).unwrap_or(0);
         let changed_ns = changed_ns.max(self.mode_changed_ns);
         let begin = now.taken_ns.saturating_sub(window_ns).max(changed_ns);
@@ -444,9 +445,9 @@ mod tests {
         run.steps(20, 900);
         let slowdown = run.steps(4, 0);
         assert_eq!(slowdown.factor, None);
-        assert_eq!(&*slowdown.no_factor, "2 of 3 tcp have started");
+        assert_eq!(&*slowdown.no_factor_reason, "2 of 3 tcp have started");
         run.started = Some(3);
-        assert_eq!(&*run.steps(1, 100).no_factor, "the baseline is being measured");
+        assert_eq!(&*run.steps(1, 100).no_factor_reason, "the baseline is being measured");
         assert!((times(run.factor(20, 100)) - 1.0).abs() < 1e-9);
         // Clients that disconnect later are part of the effect of a hog.
         run.hog_since = Some(run.now);
@@ -498,7 +499,7 @@ mod tests {
             tracker.advance(&next);
         }
         assert_eq!((tracker.latest().factor, tracker.latest().baseline_ns), (None, 2_500 * MS));
-        assert_eq!(&*tracker.latest().no_factor, "no closed-loop workload");
+        assert_eq!(&*tracker.latest().no_factor_reason, "no closed-loop workload");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::{
     task_history::cells_between,
 };
 
-/// Minimum time that a mean covers; at most twice as much once samples have covered it.
+/// Minimum time that a mean covers; it covers at most twice as much if samples follow each other
+/// closely.
 const MIN_SPAN_NS: u64 = 2_000_000_000;
 /// The smallest relative change that is shown.
 const MIN_CHANGE: f64 = 0.125;
@@ -61,8 +62,8 @@ pub(super) struct Smoother {
 }
 
 impl Smoother {
-    /// Fills in [`TaskRates::shown`] of each task of `now`, after an update. `last` and
-    /// `last_rates` are those of the previous sample.
+    /// Fills in [`TaskRates::shown`] and [`TaskRates::history`] of each task of `now`, after an
+    /// update. `last` and `last_rates` are those of the previous sample.
     pub(super) fn advance(
         &mut self,
         now: &Target,
@@ -88,13 +89,13 @@ impl Smoother {
                 }
                 None => rates.shown,
             };
-            // The first mean replaces a rate over a shorter time.
             let previous = previous(task.key);
             let history = previous.map_or(TaskHistory::default(), |rates| rates.history);
             rates.history = match task.state.is_done() {
                 true => history.push(cells, 0.0, 0.0),
                 false => history.push(cells, rates.busy, rates.scheduled),
             };
+            // The first mean replaces a rate over a shorter time.
             let previous = previous.map(|rates| rates.shown);
             let previous = previous.filter(|previous| previous.is_mean || !mean.is_mean);
             rates.shown = previous.map_or(mean, |previous| previous.next(mean));

@@ -5,7 +5,8 @@ const CELL_NS: u64 = 1_250_000_000;
 const CELLS: u32 = 16;
 const BITS: u32 = u64::BITS / CELLS;
 
-/// The states of a task in the last 20 seconds, in 16 cells of four bits. The latest one is the lowest.
+/// The states of a task in the last 20 seconds, in 16 cells of four bits; the latest cell
+/// is in the lowest bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskHistory(u64);
 
@@ -16,12 +17,13 @@ pub enum HistoryCell {
     Unknown,
     /// It was in polls for this many eighths of the time, in the busiest sample.
     Busy(usize),
-    /// It was scheduled for more than half of a sample, and no more than half of any other one in
-    /// polls.
+    /// It was scheduled for more than half of a sample, and in polls for at most half of each
+    /// sample.
     Scheduled,
 }
 
-/// Cells are combined by their largest code: being scheduled hides a busy share up to a half.
+/// The samples of a cell are combined by their largest code: scheduled hides a busy share up to a
+/// half.
 const SCHEDULED: u64 = 6;
 
 /// How many cells lie between two times.

@@ -20,7 +20,7 @@ const MIN_MEASURED_NS: u64 = 500_000_000;
 pub struct TrialSetting {
     /// Number of hogs; 0 for modes without a hog.
     pub count: usize,
-    /// The work of a hog before it yields once; `None` if it never yields.
+    /// How long a hog blocks its worker before it yields once; `None` if it never yields.
     pub hold_ns: Option<u64>,
     /// The flavor of the runtime.
     pub flavor: Option<Flavor>,

@@ -10,7 +10,7 @@ use crate::{
 /// The reason why the slowdown is unavailable.
 pub(super) fn no_slowdown(model: &TargetModel) -> &str {
     let reason = model.target().description.reason(FieldId::Slowdown);
-    reason.unwrap_or(&model.slowdown().no_factor)
+    reason.unwrap_or(&model.slowdown().no_factor_reason)
 }
 
 /// The path of a field → the reason why it is unavailable. Parts of a field that is unavailable as a

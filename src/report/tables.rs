@@ -70,7 +70,7 @@ pub(super) fn runtime(target: &Target) -> Row<'static> {
     row.without(&unavailable(&["runtime"], &target.description))
 }
 
-/// The resources that tasks wait for.
+/// All resources, also those for which no task waits.
 pub(super) fn resources(resources: &Resources) -> Value<'_> {
     list(resources.resources.iter().map(resource))
 }

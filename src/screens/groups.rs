@@ -62,17 +62,25 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         },
     },
     title,
-    viewport: |_, size| Viewport::below_titles(size.height - preview_height(size)),
+    viewport: |app, size| Viewport::below_titles(size.height - preview_height(app, size)),
     draw,
 };
 
-/// The lines about the selected group below the table.
-fn preview_height(size: Size) -> u16 {
+/// The lines about the selected group below the table. Rows of the table take precedence over blank
+/// lines.
+fn preview_height(app: &App, size: Size) -> u16 {
+    let rows = u16::try_from(app.row_count()).unwrap_or(u16::MAX);
     match size.height {
         ..8 => 0,
         8..14 => 1,
         height if height / 2 < MIN_HISTOGRAM => (height / 2).min(5),
-        height => (height / 2).min(14),
+        height => {
+            // A group without stages has its three states.
+            let stages = app.group_rows().iter().map(|group| group.stages.len().clamp(3, 8)).max();
+            let wanted = 1 + stages.unwrap_or(3) as u16 + histogram::HEIGHT;
+            let free = height.saturating_sub(rows.saturating_add(1));
+            (height / 2).min(wanted).min(free.max(MIN_HISTOGRAM))
+        }
     }
 }
 
@@ -94,7 +102,7 @@ fn title(app: &App, theme: Theme) -> Spans {
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let theme = canvas.theme;
-    let [area, below] = preview::split(area, preview_height(area.as_size()));
+    let [area, below] = preview::split(area, preview_height(app, area.as_size()));
     let rows = u16::try_from(app.row_count()).unwrap_or(u16::MAX);
     let free = area.height.saturating_sub(rows.saturating_add(2));
     let graphs = if free >= MIN_GRAPHS { free.min(MAX_GRAPHS) } else { 0 };

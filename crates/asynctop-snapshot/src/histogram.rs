@@ -346,7 +346,7 @@ mod tests {
         for (counts, overflow) in [("[[0,18446744073709551615]]", 0), ("[]", u64::MAX)] {
             let text =
                 format!(r#"{{"counts":{counts},"overflow":{overflow},"overflow_from":3,"max":5}}"#);
-            let error = serde_json::from_str::<Histogram>(&text).unwrap_err().to_string();
+            let error = serde_json::from_str::<Histogram>(&text).expect_err("too many").to_string();
             assert!(error.starts_with("a histogram has no 18446744073709551615"), "{error}");
         }
     }

@@ -34,7 +34,7 @@ static FIELDS: &[GroupField] = &[
         .shown(4, 5, 5, 5)
         .styled(|_, r| warning_above_zero(r.runnable)),
     GroupField::new("idle", "IDLE", "tasks that wait for a wake", Count, |_, r| r.idle().into())
-        .on_screen().shown(9, 5, 5, 5),
+        .screen_only().shown(9, 5, 5, 5),
     GroupField::new("busy_share", "BUSY%", "share of the time inside polls; 100 is one worker", Share, |_, r| known(r, r.shown.busy))
         .of(FieldId::BusyShare).shown(3, 6, 6, 6)
         .exact(|_, r| known(r, r.busy_share))
@@ -65,7 +65,7 @@ static FIELDS: &[GroupField] = &[
         .of(FieldId::Wakes),
     GroupField::new("ended", "ENDED", "ended tasks that are still listed", Count, |_, r| r.ended.into()),
     GroupField::new("target", "TARGET", "watched program", Text, |t, _| (&**t.name()).into())
-        .shown(6, 10, 15, 25).on_screen()
+        .shown(6, 10, 15, 25).screen_only()
         .styled(|_, _| Emphasis::Dim),
     GroupField::new("location", "LOCATION", "where the tasks are spawned", Path, |_, r| r.location.as_ref().into())
         .of(FieldId::Location)

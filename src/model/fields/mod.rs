@@ -2,7 +2,7 @@
 //!
 //! Sort order, titles, cells, the choice of columns, filter terms and reports read these tables, so a
 //! new column is one entry. They are part of the model because the model sorts and filters by them;
-//! they know severities and no colors.
+//! they define the emphasis of a cell, and no color.
 
 mod groups;
 mod resources;
@@ -263,7 +263,7 @@ impl<R> Field<R> {
     }
 
     /// A field that JSON documents do not have.
-    const fn on_screen(self) -> Self {
+    const fn screen_only(self) -> Self {
         Field { in_reports: false, ..self }
     }
 

@@ -95,7 +95,7 @@ static FIELDS: &[TaskField] = &[
     TaskField::new("live_wakers", "WAKERS", "wakers that exist", Count, |t, r| task(t, r).live_wakers.into())
         .of(FieldId::LiveWakers),
     TaskField::new("target", "TARGET", "watched program", Text, |t, _| (&**t.name()).into())
-        .shown(5, 10, 15, 25).on_screen()
+        .shown(5, 10, 15, 25).screen_only()
         .styled(|_, _| Emphasis::Dim),
     TaskField::new("stage", "STAGE", "stage that the task reports", Text, stage)
         .of(FieldId::Stage).shown(7, 12, 24, 50)

@@ -32,10 +32,10 @@ static FIELDS: &[WorkerField] = &[
         .shown(2, 5, 5, 5)
         .styled(|_, r| Emphasis::Share(r.busy.unwrap_or(0.0))),
     WorkerField::new("polling", "POLLING", "task in the running poll", Text, polling)
-        .shown(3, 14, 24, 40).on_screen()
+        .shown(3, 14, 24, 40).screen_only()
         .styled(polling_style),
     WorkerField::new("blocked_at", "BLOCKED AT", "line that blocks the worker", Path, |t, r| blocked_at(t, r).into())
-        .of(FieldId::LongPolls).shown(12, 16, 24, 60).on_screen()
+        .of(FieldId::LongPolls).shown(12, 16, 24, 60).screen_only()
         .styled(|_, _| Emphasis::Dim),
     WorkerField::new("local_queue", "QUEUE", "tasks in the local queue", Count, |_, r| r.stats.local_queue.into())
         .of(FieldId::LocalQueue).shown(4, 5, 5, 5),
@@ -44,9 +44,9 @@ static FIELDS: &[WorkerField] = &[
     WorkerField::new("polls_per_second", "POLLS/S", "polls per second", Rate, |_, r| r.polls.into())
         .of(FieldId::WorkerPolls).shown(6, 7, 7, 7),
     WorkerField::new("steals_per_second", "STEALS/S", "tasks stolen from other workers, per second", Rate, |_, r| r.steals.into())
-        .of(FieldId::Steals).shown(8, 8, 8, 8).on_screen(),
+        .of(FieldId::Steals).shown(8, 8, 8, 8).screen_only(),
     WorkerField::new("parks_per_second", "PARKS/S", "parks per second", Rate, |_, r| r.parks.into())
-        .of(FieldId::Parks).shown(9, 7, 7, 7).on_screen(),
+        .of(FieldId::Parks).shown(9, 7, 7, 7).screen_only(),
     WorkerField::new("overflows", "OVERFLOWS", "tasks moved to the injection queue", Count, |_, r| r.stats.overflows.into())
         .of(FieldId::Overflows).shown(13, 9, 9, 9),
     WorkerField::new("history", "HISTORY", "busy share over time", Graph, |_, _| Value::Unknown)

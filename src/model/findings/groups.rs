@@ -18,7 +18,7 @@ pub(in crate::model) struct GroupCount<'a> {
     pub unnumbered: u64,
     /// Tasks spawned since the base of the rates.
     pub spawned: u64,
-    /// The position of the part of the task before.
+    /// The index of the part that the latest counted task belongs to.
     part: usize,
 }
 

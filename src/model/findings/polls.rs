@@ -44,7 +44,8 @@ impl Poll<'_> {
     }
 
     /// The length of a running poll that the watchdog should have sampled and has not, because it
-    /// or the whole machine was busy. The poll counts once it is still running one snapshot later.
+    /// or the whole machine was busy. The poll counts if it was a second old at the previous
+    /// snapshot.
     fn unsampled_ns(&self, ctx: &RuleContext<'_>) -> u64 {
         let is_recent = |evidence: &&Arc<LongPoll>| evidence.length_ns >= self.length_ns / 2;
         let sampled = self.evidence.filter(is_recent).is_some_and(|e| e.net_ns.is_some());

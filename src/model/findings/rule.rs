@@ -51,8 +51,8 @@ pub struct Rule {
     pub(super) fix: &'static str,
     /// Rules whose findings about the same polls are covered by a finding of this rule.
     pub(super) covers: &'static [RuleId],
-    /// Rules with the same measure that ignore the polls above this rule's threshold: a poll that
-    /// blocks its worker is a long poll, too.
+    /// Rules with the same measure that leave polls above this rule's threshold to this rule. A
+    /// poll that blocks its worker is a long poll, too.
     pub implies: &'static [RuleId],
     pub(super) check: Check,
 }

@@ -191,6 +191,8 @@ impl Entry {
                 self.stage = Stage::Active;
                 let finding = Arc::make_mut(&mut self.finding);
                 finding.active = true;
+                // A condition counts its activations. Events of a pending finding are not counted,
+                // so the first activation counts one.
                 finding.count += u64::from(!self.counts_events || finding.count == 0);
                 // An event has ended when it is reported.
                 if rule.clear_ns == 0 {

@@ -27,7 +27,7 @@ pub(super) fn contended_resources(target: &Target) -> Vec<ContendedResource<'_>>
     let mut granted = by_resource(grants(resources));
     let contended = by_resource(waits(resources)).into_iter().filter_map(|(index, waits)| {
         let waiting: BTreeSet<u64> = waits.iter().map(|wait| wait.task).collect();
-        // A future that completed before the connection may still exist, and its task go on.
+        // A future that completed before asynctop connected may still exist while its task goes on.
         let is_unpolled = |grant: &&Wait| grant.is_pending || waiting.contains(&grant.task);
         let granted = granted.remove(&index).unwrap_or_default();
         let granted_to = granted.iter().find(is_unpolled).map(|grant| grant.task);

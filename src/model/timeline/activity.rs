@@ -2,7 +2,8 @@
 
 use super::{Timeline, TimelinePoll, Track, bar::overlap};
 
-/// The part of the timeline that one column displays, and one moment in it.
+/// The part of the timeline that one column displays, and one moment in it, in nanoseconds on the
+/// target's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnSpan {
     /// Start.

@@ -120,7 +120,7 @@ impl Sums {
             // Each tick stands for the same share of the cell.
             return self.add_up(polls, from, to, Coverage::Sampled, ticks);
         }
-        // The cell contains no tick: only a poll of most of its length is known.
+        // The cell contains no tick: it is known only if one poll fills at least half of it.
         let is_long = polls.clone().any(|poll| overlap(poll, from, to) >= (to - from).div_ceil(2));
         if is_long {
             self.add_up(polls, from, to, Coverage::Sampled, overlap)

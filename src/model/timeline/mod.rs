@@ -2,8 +2,9 @@
 //!
 //! A snapshot has the polls that ended since the previous one. They are kept in two tiers, as in
 //! the probe: every poll as far back as memory allows, and, for longer, only the polls that contain
-//! a tick, from which the others are estimated. Time that neither tier covers is marked as missing.
-//! The timeline covers one epoch, from the moment at which it was subscribed to.
+//! a tick (a multiple of `TICK_NS`), from which the others are estimated. Time that neither tier
+//! covers is marked as missing. The timeline covers one epoch, from the moment at which it was
+//! subscribed to.
 
 mod activity;
 mod bar;

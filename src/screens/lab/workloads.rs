@@ -43,8 +43,8 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: us
         let row = Some((at, width as u16));
         lines.push(Line { row, ..line(workload, slowdown, theme, plan) });
     }
-    if !slowdown.no_factor.is_empty() {
-        let text = format!("slowdown {UNAVAILABLE}: {}", slowdown.no_factor);
+    if !slowdown.no_factor_reason.is_empty() {
+        let text = format!("slowdown {UNAVAILABLE}: {}", slowdown.no_factor_reason);
         lines.extend(paragraph(&text, width, theme.dim()).into_iter().map(Line::from));
     }
     for (at, workload) in lab.workloads.iter().enumerate() {

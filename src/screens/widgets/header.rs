@@ -270,7 +270,7 @@ fn statistics(parts: &mut Vec<Part>, model: &TargetModel, thresholds: &Threshold
     let long = format!("sched delay {text}");
     parts.push(right(3, text, style).or_longer(long).reserving("p99 ~210µs"));
     let Some(slowdown) = model.slowdown().factor else {
-        let reason = &model.slowdown().no_factor;
+        let reason = &model.slowdown().no_factor_reason;
         if !reason.is_empty() {
             let part = right(0, format!("slowdown {UNAVAILABLE}"), theme.dim());
             parts.push(part.or_longer(format!("slowdown {UNAVAILABLE} ({reason})")));

@@ -73,6 +73,8 @@ impl RuleState for LongPoll {
 }
 
 impl LongPoll {
+    /// Records the poll. Returns whether it is the second one of its group within [`REPEAT_NS`], or
+    /// at least twice as long as the threshold.
     fn is_second_or_twice_as_long(&mut self, ctx: &RuleContext<'_>, poll: &Poll<'_>) -> bool {
         let twice = 2 * ctx.thresholds.get(RULE.id).unwrap_or_default();
         let before = self.latest.insert(poll.task.meta.group.clone(), poll.began_ns);

@@ -6,7 +6,8 @@
 //!    kinds: one task at a time, the snapshot as a whole, or the snapshot with own state.
 //! 2. Add `mod NAME;` and a line in `register!` below. The command line, the configuration, the
 //!    screens and the reports read the table of rules.
-//! 3. Add the row to docs/rules.md that its test prints, and accept the configuration template.
+//! 3. Add the two rows to docs/rules.md that the test in `thresholds.rs` prints, and accept the
+//!    configuration template.
 
 mod blocking_pool;
 mod budget_yields;

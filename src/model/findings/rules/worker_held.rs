@@ -67,8 +67,8 @@ impl RuleState for WorkerHeld {
     }
 }
 
-/// A poll of the impact table `table` that blocked its worker for at least `threshold_ns`, as a finding: it
-/// may have ended before a snapshot could report it. `None` if it was shorter or the task may
+/// The finding for a long poll of `table` that blocked its worker for at least `threshold_ns`. The
+/// poll may have ended before a snapshot could report it. `None` if it was shorter or the task may
 /// block.
 pub(in crate::model) fn of_long_poll(
     entry: &LongPollEntry,

@@ -59,7 +59,7 @@ struct WorkerSaturated {
     past: VecDeque<Totals>,
     /// p99 scheduling delays with their times, from before the worker was saturated.
     history: VecDeque<(u64, u64)>,
-    /// The reference from before the worker was saturated, while it is.
+    /// While a worker is saturated: the reference from before, or `None` without enough history.
     frozen: Option<Option<u64>>,
     /// Busy shares of each group while a worker is saturated, the latest counting most.
     groups: HashMap<Arc<str>, f64>,
