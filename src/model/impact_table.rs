@@ -36,7 +36,7 @@ impl LongPollEntry {
         self.evidence.net_ns.unwrap_or(self.evidence.length_ns.saturating_sub(deducted_ns))
     }
 
-    /// When it ended or was last sampled, on the source's clock.
+    /// When it ended or was last sampled, on the target's clock.
     pub fn end_ns(&self) -> u64 {
         self.evidence.began_ns.saturating_add(self.evidence.length_ns)
     }

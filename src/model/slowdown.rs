@@ -44,7 +44,7 @@ pub struct Slowdown {
     /// Each closed-loop workload: (name, units per second of the baseline, current units per
     /// second).
     pub shares: Vec<(Arc<str>, f64, f64)>,
-    /// The start of a time without any work, in nanoseconds on the source's clock.
+    /// The start of a time without any work, in nanoseconds on the target's clock.
     pub standstill_since_ns: Option<u64>,
     /// The time that the baseline covers, in nanoseconds: at most five seconds, 0 without one.
     pub baseline_ns: u64,

@@ -128,7 +128,7 @@ pub struct HogStats {
     /// How long an anti-pattern blocks the worker before it yields once; a fix does the same amount
     /// of work in its own way. `None` means forever.
     pub hold_ns: Option<u64>,
-    /// When it was turned on, on the source's clock; `None` if it is off.
+    /// When it was turned on, on the target's clock; `None` if it is off.
     pub on_since_ns: Option<u64>,
     /// Whether it was on when its runtime was replaced, and is off until there is a new baseline.
     pub restart_pending: bool,

@@ -24,7 +24,7 @@ pub const TICK_NS: u64 = 1 << 18;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PollSpans {
-    /// No poll is missing between this time and the snapshot, on the source's clock.
+    /// No poll is missing between this time and the snapshot, on the target's clock.
     pub from_ns: u64,
     /// The number of polls that are missing before that.
     pub missing: u64,

@@ -88,7 +88,7 @@ pub struct WorkerStats {
 pub struct CurrentPoll {
     /// The key of the task.
     pub key: u64,
-    /// When it began, on the source's clock.
+    /// When it began, on the target's clock.
     pub since_ns: u64,
     /// Whether it is a poll or a drop.
     pub kind: PollKind,

@@ -75,9 +75,9 @@ pub struct TaskStats {
     pub meta: Arc<TaskMeta>,
     /// The current state.
     pub state: State,
-    /// When it entered the state, on the source's clock.
+    /// When it entered the state, on the target's clock.
     pub since_ns: u64,
-    /// The time up to which its values are known, on the source's clock: when the task was read, at
+    /// The time up to which its values are known, on the target's clock: when the task was read, at
     /// most the snapshot's time; earlier if the target reports its tasks at intervals.
     pub known_ns: u64,
     /// Time since `since_ns` in which the whole process was stopped.

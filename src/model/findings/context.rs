@@ -130,7 +130,7 @@ impl<'a> RuleContext<'a> {
     }
 
     /// The last moment at which each worker was in one of the long polls of the last minute, on the
-    /// source's clock; 0 if there was none or the workers are unknown.
+    /// target's clock; 0 if there was none or the workers are unknown.
     pub(super) fn all_blocked_until_ns(&self) -> u64 {
         *self.all_blocked_until.get_or_init(|| {
             let workers = &self.target.workers;

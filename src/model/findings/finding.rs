@@ -72,7 +72,7 @@ pub struct FindingId {
 /// A span of time in which a finding was above its threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActiveSpan {
-    /// Start, in nanoseconds on the source's clock.
+    /// Start, in nanoseconds on the target's clock.
     pub from_ns: u64,
     /// End.
     pub to_ns: u64,
@@ -118,11 +118,11 @@ pub struct Finding {
     pub(super) sentence_when_resolved: Option<String>,
     /// The value compared with the threshold, in the unit of the rule.
     pub measure: u64,
-    /// When it began, in nanoseconds on the source's clock.
+    /// When it began, in nanoseconds on the target's clock.
     pub first_seen_ns: u64,
     /// When its latest occurrence began: equal to `first_seen_ns` unless it was resolved before.
     pub latest_ns: u64,
-    /// When it was last above the threshold, in nanoseconds on the source's clock.
+    /// When it was last above the threshold, in nanoseconds on the target's clock.
     pub last_seen_ns: u64,
     /// The number of events (long polls, panics) or, for a condition, how often it became active.
     /// A candidate has the number of new events; 0 for a condition.

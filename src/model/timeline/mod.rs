@@ -34,7 +34,7 @@ const MIN_POLLS_PER_WORKER: usize = 1 << 13;
 pub struct TimelinePoll {
     /// The task's key.
     pub key: u64,
-    /// Start, in nanoseconds on the source's clock.
+    /// Start, in nanoseconds on the target's clock.
     pub began: u64,
     /// End, or the time of the snapshot if the poll is running.
     pub ended: u64,

@@ -58,7 +58,7 @@ impl Plan {
         let list = wanted_list.min(left.saturating_sub(reserved));
         left -= list;
         let when = wanted_when.min(left);
-        // A title alone says nothing.
+        // A title alone is not useful.
         let when = if when < 2 { 0 } else { when };
         left -= when;
         let preview = if left >= MIN_PREVIEW { left } else { 0 };

@@ -117,7 +117,7 @@ static LIGHT: Palette = Palette {
     is_named: false,
 };
 
-/// Blue, yellow and orange, which all kinds of color blindness tell apart.
+/// Blue, yellow and orange, which people with any kind of color blindness can distinguish.
 static COLOR_BLIND_DARK: Palette = Palette {
     key: Hue(0x56b4e9, Color::Cyan),
     good: Hue(0x56b4e9, Color::LightBlue),
