@@ -119,14 +119,17 @@ fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPol
     let stack = stack(poll);
     let profile =
         stack.as_ref().map(|stack| ProfileEntry::from_stacks(&[(Arc::clone(stack), 1)], 1));
-    let net_ns = length_ns.saturating_sub(without_cpu.total_ns());
-    let net_ns = (!may_be_in_place(sampled, stack.as_deref())).then_some(net_ns);
+    let net_ns = match in_place(sampled, stack.as_deref()) {
+        Some(true) => Some(0),
+        Some(false) => Some(length_ns.saturating_sub(without_cpu.total_ns())),
+        None => None,
+    };
     LongPoll {
         is_lower_bound: true,
         worker,
         is_ended: !poll.is_running,
         cause: cause(poll),
-        net_ns: if is_in_place(sampled, stack.as_deref()) { Some(0) } else { net_ns },
+        net_ns,
         without_cpu,
         captures: u32::from(stack.is_some()),
         profile: profile.unwrap_or_default(),
@@ -137,18 +140,18 @@ fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPol
     }
 }
 
-/// Whether a poll is in `block_in_place`, so that it delays no other task.
-fn is_in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> bool {
-    sampled.handed_over == Some(true) || stack.is_some_and(Stack::is_in_block_in_place)
-}
-
-/// Whether a poll cannot be judged: the functions of its stack have no names, and it is not known
-/// whether its thread still has a worker, which the next survey shows while the poll lasts, or had one.
-fn may_be_in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> bool {
+/// Whether a poll is in `block_in_place`, so that it delays no other task. `None` if that is unknown:
+/// the functions of its stack have no names, and no survey shows whether its thread still has a worker,
+/// as the next one does while the poll lasts, or had one.
+fn in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> Option<bool> {
+    if sampled.handed_over == Some(true) || stack.is_some_and(Stack::is_in_block_in_place) {
+        return Some(true);
+    }
     let is_runtime = |frame: &Frame| matches!(frame.kind, FrameKind::Runtime | FrameKind::Probe);
     let has_names = stack.is_some_and(|stack| stack.frames.iter().any(is_runtime));
     let is_open = sampled.poll.is_running || sampled.worker.is_none();
-    is_open && sampled.handed_over.is_none() && !has_names
+    let is_unknown = is_open && sampled.handed_over.is_none() && !has_names;
+    (!is_unknown).then_some(false)
 }
 
 /// Whether the thread was found blocked: off the CPU and not runnable.

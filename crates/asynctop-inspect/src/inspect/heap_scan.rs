@@ -88,10 +88,7 @@ impl Process {
             match (task.owner, found.index.get(&task.scheduler)) {
                 (1.., Some(&runtime)) if task.state.is_complete() => {
                     complete += 1;
-                    let kind = match found.runtimes[runtime].flavor {
-                        Flavor::LocalSet => TaskKind::Local,
-                        _ => TaskKind::Task,
-                    };
+                    let kind = found.runtimes[runtime].flavor.task_kind();
                     found.tasks.push(self.task_info(&task, kind, Some(runtime)));
                 }
                 // Being spawned, or spawned since the list was walked.

@@ -1,5 +1,7 @@
 //! Runtimes as part of an inspection.
 
+use super::TaskKind;
+
 /// The kind of a scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
@@ -13,6 +15,16 @@ pub enum Flavor {
     LocalSet,
     /// Not known in this version of Tokio.
     Unknown,
+}
+
+impl Flavor {
+    /// The kind of the tasks that it schedules.
+    pub(super) fn task_kind(self) -> TaskKind {
+        match self {
+            Flavor::LocalSet => TaskKind::Local,
+            _ => TaskKind::Task,
+        }
+    }
 }
 
 impl std::fmt::Display for Flavor {

@@ -56,10 +56,11 @@ impl Process {
         for runtime in &runtimes {
             let index = found.runtimes.len();
             found.index.insert(runtime.handle, index);
-            let (flavor, kind) = match self.is_local_set(runtime) {
-                true => (Flavor::LocalSet, TaskKind::Local),
-                false => (Flavor::Unknown, TaskKind::Task),
+            let flavor = match self.is_local_set(runtime) {
+                true => Flavor::LocalSet,
+                false => Flavor::Unknown,
             };
+            let kind = flavor.task_kind();
             let mut info = RuntimeInfo::new(runtime.handle, flavor);
             let capability = format!("tasks of runtime {index}");
             match list::walk(&*self.identity, &self.vtables, runtime) {

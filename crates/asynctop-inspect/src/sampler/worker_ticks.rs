@@ -171,7 +171,7 @@ impl TickSearch {
 }
 
 impl Reading {
-    /// Whether the same numbers were read again and one of them is different.
+    /// Whether `now` has the same numbers, with another value of at least one.
     fn has_changed(&self, now: &Reading) -> bool {
         let [before, after] =
             [self, now].map(|reading| reading.numbers.iter().map(|(path, _)| path));

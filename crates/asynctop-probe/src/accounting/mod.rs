@@ -29,6 +29,8 @@ mod word;
 mod ledger_loom;
 #[cfg(all(test, not(asynctop_loom)))]
 mod ledger_tests;
+#[cfg(all(test, not(asynctop_loom)))]
+pub(crate) mod on_drop;
 #[cfg(all(test, asynctop_loom))]
 mod refs_loom;
 #[cfg(all(test, asynctop_loom))]

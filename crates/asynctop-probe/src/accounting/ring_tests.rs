@@ -11,7 +11,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{PollKind, Registry, ring::Ring};
+use super::{PollKind, Registry, on_drop::OnDrop, ring::Ring};
 use asynctop_snapshot::{PollSpan, TICK_NS};
 
 /// The poll span with this number; a torn one is detected.
@@ -146,17 +146,13 @@ fn ticked_polls_include_long_ones_with_exact_times() {
 
 #[test]
 fn long_drop_is_recorded_and_a_short_one_is_not() {
-    struct Slow(&'static Registry, u64);
-    impl Drop for Slow {
-        fn drop(&mut self) {
-            let until = self.0.now() + self.1;
-            while self.0.now() < until {}
-        }
-    }
     let registry = Registry::leak();
     let mut recording = registry.record();
     let drop_after = |length| {
-        let slow = Slow(registry, length);
+        let slow = OnDrop(move || {
+            let until = registry.now() + length;
+            while registry.now() < until {}
+        });
         let task = registry.instrument("slow", async move { drop(slow) });
         let key = task.key();
         drop(task);
@@ -182,12 +178,6 @@ fn long_drop_is_recorded_and_a_short_one_is_not() {
 
 #[test]
 fn running_drop_is_read_as_a_drop() {
-    struct OnDrop<F: FnMut()>(F);
-    impl<F: FnMut()> Drop for OnDrop<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
-    }
     let registry = Registry::leak();
     let mut recording = registry.record();
     poll_once(registry, "before", || ());

@@ -342,7 +342,10 @@ mod tests {
     use std::{future::Future, pin::pin, task::Context};
 
     use super::*;
-    use crate::watch::{WatchStats, Watchdog};
+    use crate::{
+        accounting::on_drop::OnDrop,
+        watch::{WatchStats, Watchdog},
+    };
 
     fn sample_loop() -> SampleLoop {
         let options = WatchOptions::default();
@@ -438,12 +441,6 @@ mod tests {
 
     #[test]
     fn long_drop_is_recorded_while_it_lasts_with_its_exact_length() {
-        struct OnDrop<F: FnMut()>(F);
-        impl<F: FnMut()> Drop for OnDrop<F> {
-            fn drop(&mut self) {
-                (self.0)();
-            }
-        }
         let mut sample_loop = sample_loop();
         let registry = sample_loop.registry;
         let state = sample_loop.state.clone();
