@@ -104,7 +104,7 @@ mod tests {
     }
 
     /// Tasks `a-1` and `b-1` are busy half of the time at one location; `a-2`, a quarter of it, is
-    /// at another one and a closure of the blocking pool.
+    /// at another one and a closure of the blocking pool. Shares are those of the group table.
     #[test]
     fn each_grouping_has_the_busy_shares_of_its_groups() {
         let sample = |now_s: u64| {
@@ -126,13 +126,13 @@ mod tests {
         };
         let name = model.name().to_string();
         let expected = [
-            (Grouping::Name, "a", Some(50.0)),
+            (Grouping::Name, "a", Some(75.0)),
             (Grouping::Name, "b", Some(50.0)),
             (Grouping::Location, "src/main.rs:7", Some(100.0)),
-            (Grouping::Location, "src/other.rs:1", Some(0.0)),
+            (Grouping::Location, "src/other.rs:1", Some(25.0)),
             (Grouping::Kind, "task", Some(100.0)),
-            (Grouping::Kind, "blocking", Some(0.0)),
-            (Grouping::Target, &name, Some(100.0)),
+            (Grouping::Kind, "blocking", Some(25.0)),
+            (Grouping::Target, &name, Some(125.0)),
             (Grouping::Kind, "local", None),
         ];
         for (grouping, group, expected) in expected {

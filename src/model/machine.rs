@@ -21,6 +21,8 @@ pub struct MachineLoad {
     /// Share of the time in which the CPU quota of the cgroup throttled the process; at most 1, even
     /// if that happened on several CPUs.
     pub throttled: Option<f64>,
+    /// Share of the time in which some task of the machine waited for a CPU: CPU pressure.
+    pub pressure: Option<f64>,
     /// Load average of the last minute.
     pub load: Option<f64>,
     /// Number of CPUs that the process may use.
@@ -28,7 +30,7 @@ pub struct MachineLoad {
 }
 
 impl MachineLoad {
-    /// The largest of the shares.
+    /// The largest share that the program lacked. Pressure also counts other programs.
     pub fn largest_share(&self) -> f64 {
         let run_delay = self.run_delay.map(|(_, share)| share);
         let shares = [run_delay, self.steal, self.throttled];
@@ -89,6 +91,7 @@ fn between(first: &Totals, now: &Totals) -> MachineLoad {
         run_delay: shares.max_by(|(_, a), (_, b)| a.total_cmp(b)),
         steal: share(before.steal_ns, times.steal_ns, all_cpus_ns),
         throttled: share(before.throttled_ns, times.throttled_ns, span_ns),
+        pressure: share(before.pressure_ns, times.pressure_ns, span_ns),
         load: times.load,
         cpus: times.cpus,
     }

@@ -67,7 +67,6 @@ fn is_in_reports(field: FieldId) -> bool {
         FieldId::Lab
             | FieldId::Timeline
             | FieldId::Resources
-            | FieldId::Machine
             | FieldId::LongPolls
             | FieldId::AwaitPoint
             | FieldId::Panics

@@ -9,8 +9,8 @@ use crate::{
     probe::{PollKind, State},
     snapshot::{
         Accuracy, CurrentPoll, Description, DistributionKey, Distributions, FieldId, FrameKind,
-        LongPoll, MetricValue, PollImpact, ProfileEntry, Resources, Target, TaskStats,
-        WorkloadMetric, testing::stack,
+        LongPoll, MachineStats, MachineTimes, MetricValue, PollImpact, ProfileEntry, Resources,
+        Target, TaskStats, WorkloadMetric, testing::stack,
     },
 };
 
@@ -80,6 +80,15 @@ fn at(now: u64) -> Target {
         hog_on.map(|on| CurrentPoll { key: 9, since_ns: now - on, kind: PollKind::Poll });
     worker.poll_ns = calm / 10 + hog_on.unwrap_or(0);
     worker.polls = calm / MS;
+    worker.run_delay_ns = Some(now / 50);
+    let times = MachineTimes {
+        cpus: 2,
+        load: Some(1.25),
+        steal_ns: Some(now / 50),
+        throttled_ns: None,
+        pressure_ns: Some(now / 8),
+    };
+    result.machine = Some(MachineStats { times, ..MachineStats::default() });
     let mut distributions = Distributions::default();
     distributions.poll_times.record(90_000);
     distributions.delays.record(30_000);

@@ -130,3 +130,34 @@ fn program_that_ends_is_lost_and_ends_the_run_with_its_last_state() {
     assert_eq!(target["connection"], "lost");
     assert!(target["tasks"].as_array().unwrap().len() > 50, "{target}");
 }
+
+/// The thread in `block_in_place` has no worker: another thread has taken it over, and no task waits.
+#[test]
+fn block_in_place_is_not_reported_without_a_stack() {
+    let case = Case::new("in-place");
+    let script = format!(
+        "cd {} && {{ \"$ASYNCTOP\" lab mixed --flavor multi-thread --workers 2 \
+             --hog block-in-place --hog-hold 2s < /dev/tty & PID=$!; }}
+         until [ -e go ]; do sleep 0.05; done
+         exec \"$ASYNCTOP\" -p $PID --no-stop --for 24h --format jsonl > seen 2> errors",
+        case.folder.display()
+    );
+    let mut lab = Terminal::shell(&script);
+    lab.wait_for_text("block-in-place");
+    fs::write(case.folder.join("go"), "").unwrap();
+    let is_in_place = |target: &Value| {
+        let mut tasks = target["tasks"].as_array().unwrap().iter();
+        let hog = tasks.find(|task| task["name"] == "hog::run");
+        let poll = hog.filter(|hog| hog["state"] == "polling");
+        poll.is_some_and(|poll| poll["state_ns"].as_u64() > Some(1_000_000_000))
+    };
+    wait_until("three reports have the poll", || {
+        let seen = fs::read_to_string(case.folder.join("seen")).unwrap_or_default();
+        let whole = seen.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(only_target).filter(is_in_place).count() >= 3
+    });
+    lab.keys("q");
+    assert_eq!(lab.wait_for_end().exit_code(), 0, "{}", case.read("errors"));
+    let found = case.read("seen").lines().map(only_target).find_map(|it| worker_held(&it).cloned());
+    assert_eq!(found, None);
+}

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::ensure;
 
-use crate::{svg, terminal::Terminal};
+use crate::{field::Folder, svg, terminal::Terminal};
 
 /// The picture in README.
 const DASHBOARD: &str = "dashboard";
@@ -79,7 +79,8 @@ const PICTURES: &[Picture] = &[
 
 /// Makes the pictures with these names, or all of them.
 pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
-    let known: Vec<_> = PICTURES.iter().map(|picture| picture.name).chain(["console"]).collect();
+    let others = ["console", "process", "dump"];
+    let known: Vec<_> = PICTURES.iter().map(|picture| picture.name).chain(others).collect();
     for name in names {
         ensure!(known.contains(&&**name), "no picture {name}: there are {}", known.join(", "));
     }
@@ -89,6 +90,16 @@ pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
     }
     if is_wanted("console") {
         write("console", &[beside_tokio_console(programs)?], CONSOLE_SIZE)?;
+    }
+    if is_wanted("process") || is_wanted("dump") {
+        let server = Folder::create()?.busy_mini_redis(30)?;
+        let pid = server.pid().to_string();
+        if is_wanted("process") {
+            write("process", &[dashboard_over(&programs.asynctop, &pid)?], PROCESS_SIZE)?;
+        }
+        if is_wanted("dump") {
+            write("dump", &[dump_of(&programs.asynctop, &pid)?], DUMP_SIZE)?;
+        }
     }
     Ok(())
 }
@@ -148,4 +159,27 @@ fn beside_tokio_console(programs: &Programs) -> anyhow::Result<svg::Lines> {
     thread::sleep(Duration::from_secs(3));
     let pairs = lab.lines().into_iter().zip(console.lines());
     Ok(pairs.map(|(left, right)| left + &svg::moved(&right, HALF + BETWEEN)).collect())
+}
+
+const PROCESS_SIZE: (u16, u16) = (116, 30);
+const DUMP_SIZE: (u16, u16) = (116, 16);
+
+/// The dashboard over a program that was not prepared.
+fn dashboard_over(asynctop: &Path, pid: &str) -> anyhow::Result<svg::Lines> {
+    let terminal = Terminal::start(asynctop, &["-p", pid], PROCESS_SIZE)?;
+    terminal.wait_for("Handler::run")?;
+    // The histories fill.
+    thread::sleep(Duration::from_secs(20));
+    Ok(terminal.lines())
+}
+
+/// The first lines of a dump.
+fn dump_of(asynctop: &Path, pid: &str) -> anyhow::Result<svg::Lines> {
+    let command = "printf '$ asynctop dump %s\\n' \"$1\"; \"$0\" dump \"$1\" | head -n \"$2\"; cat";
+    let (program, lines) = (asynctop.display().to_string(), (DUMP_SIZE.1 - 2).to_string());
+    let terminal =
+        Terminal::start(Path::new("sh"), &["-c", command, &program, pid, &lines], DUMP_SIZE)?;
+    terminal.wait_for("Handler::run")?;
+    thread::sleep(Duration::from_secs(1));
+    Ok(terminal.lines())
 }

@@ -12,6 +12,7 @@ use std::{
 
 use asynctop_inspect::{
     Inspection, Options, Process, ThreadInfo,
+    report::{self, TextOptions},
     sampler::{Sampler, SamplerOptions},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -178,4 +179,28 @@ fn suspended_or_killed_reader_leaves_no_thread_stopped() {
         reader.wait().expect("own child");
         wait_until_it_runs(pid, tid);
     }
+}
+
+#[test]
+fn stopped_process_is_the_first_likely_problem() {
+    let fixture = Build::Release.start("two", &[]);
+    let mut process = fixture.open();
+    let mut inspect_until = |is_stopped| {
+        loop {
+            let inspection = process.inspect(&Options::lists_only()).expect("it runs");
+            if inspection.is_stopped == is_stopped {
+                return inspection;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let pid = Pid::from_raw(fixture.child.id().cast_signed()).expect("a process id");
+    kill_process(pid, Signal::STOP).expect("own child");
+    let mut text = Vec::new();
+    report::text(&inspect_until(true), TextOptions::default(), &mut text).expect("a Vec");
+    let text = String::from_utf8(text).expect("UTF-8");
+    let problem = text.lines().find(|line| line.starts_with("likely problem"));
+    assert!(problem.is_some_and(|it| it.contains("the process is stopped")), "{text}");
+    kill_process(pid, Signal::CONT).expect("own child");
+    inspect_until(false);
 }

@@ -24,4 +24,6 @@ pub struct MachineTimes {
     /// Time in which the CPU quota of the cgroup throttled this process, in nanoseconds, summed
     /// over CPUs.
     pub throttled_ns: Option<u64>,
+    /// Time in which some task of the machine waited for a CPU, in nanoseconds: CPU pressure.
+    pub pressure_ns: Option<u64>,
 }

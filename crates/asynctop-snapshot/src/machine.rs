@@ -13,4 +13,6 @@ pub struct MachineStats {
     pub run_delay_ns: Option<u64>,
     /// The latest intervals in which the whole process was stopped, oldest first.
     pub stops: Vec<Stop>,
+    /// The earliest possible start of the stop that lasts. A process cannot observe its own.
+    pub stopped_since_ns: Option<u64>,
 }

@@ -33,9 +33,9 @@ pub(in crate::model) struct GroupPart<'a> {
 /// The load of several tasks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::model) struct GroupLoad {
-    /// The sums of their rates. Closures of the blocking pool keep no worker busy.
-    polls_per_second: f64,
     pub busy: f64,
+    /// Sums of the rates of tasks. Closures wait for the blocking pool, not for a worker.
+    polls_per_second: f64,
     scheduled: f64,
     longest_delay_ns: u64,
 }
@@ -56,14 +56,13 @@ impl GroupLoad {
     }
 
     fn of(task: &TaskStats, rates: Option<&TaskRates>, now_ns: u64) -> GroupLoad {
-        let rates = rates.filter(|_| task.meta.kind != TaskKind::Blocking);
-        let longest_delay_ns = if task.is_runnable() { task.time_in_state_ns(now_ns) } else { 0 };
-        rates.map_or(GroupLoad { longest_delay_ns, ..GroupLoad::default() }, |rates| GroupLoad {
-            polls_per_second: rates.polls,
-            busy: rates.busy,
-            scheduled: rates.scheduled,
-            longest_delay_ns,
-        })
+        let of_task = rates.filter(|_| task.meta.kind != TaskKind::Blocking);
+        GroupLoad {
+            busy: rates.map_or(0.0, |rates| rates.busy),
+            polls_per_second: of_task.map_or(0.0, |rates| rates.polls),
+            scheduled: of_task.map_or(0.0, |rates| rates.scheduled),
+            longest_delay_ns: if task.is_runnable() { task.time_in_state_ns(now_ns) } else { 0 },
+        }
     }
 }
 

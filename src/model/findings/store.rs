@@ -37,6 +37,8 @@ struct Entry {
     worst: Finding,
     /// Whether its candidates report events.
     counts_events: bool,
+    /// Whether the latest candidate reports events.
+    is_event: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +155,7 @@ impl Entry {
             finding: Arc::new(finding),
             worst: candidate.clone(),
             counts_events: false,
+            is_event: false,
         };
         entry.update(now, previous_ns, candidate);
         entry
@@ -169,10 +172,14 @@ impl Entry {
         }
         finding.add_span(now, previous_ns, &candidate);
         finding.last_seen_ns = now;
-        if self.stage == Stage::Active || finding.rule.rule().raise_ns == 0 {
+        // A condition that ends in an event was counted when it became active.
+        let is_counted = self.stage == Stage::Active && !self.counts_events;
+        let counts = self.stage == Stage::Active || finding.rule.rule().raise_ns == 0;
+        if counts && !is_counted {
             finding.count += candidate.count;
         }
         self.counts_events |= candidate.count > 0;
+        self.is_event = candidate.count > 0;
         if candidate.measure >= self.worst.measure {
             self.worst = candidate.clone();
         }
@@ -195,11 +202,15 @@ impl Entry {
                 // so the first activation counts one.
                 finding.count += u64::from(!self.counts_events || finding.count == 0);
                 // An event has ended when it is reported.
-                if rule.clear_ns == 0 {
+                if rule.clear_ns == 0 && self.is_event {
                     self.resolve();
                 }
             }
-            Stage::Active if now.saturating_sub(last_seen_ns) >= rule.clear_ns => self.resolve(),
+            Stage::Active
+                if last_seen_ns != now && now.saturating_sub(last_seen_ns) >= rule.clear_ns =>
+            {
+                self.resolve();
+            }
             Stage::Pending { .. } | Stage::Active | Stage::Resolved => {}
         }
     }

@@ -8,6 +8,7 @@ use super::{
     Envelope,
     findings::{finding, impact},
     lab::{lab, phase, runnable, scheduling_delay, slowdown, trial},
+    machine::machine,
 };
 use crate::{
     model::{Model, TargetModel},
@@ -61,6 +62,9 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         unavailable.insert(FieldId::Lab.path(), reason);
     }
     let resources = target.resources.as_deref().filter(|_| description.has(FieldId::Resources));
+    if description.has(FieldId::Machine) && model.machine().is_none() {
+        unavailable.insert(FieldId::Machine.path(), "it was observed for less than a second");
+    }
     if let Some(reason) = description.reason(FieldId::Resources) {
         unavailable.insert(FieldId::Resources.path(), reason);
     }
@@ -78,6 +82,7 @@ fn target<'a>(model: &'a TargetModel, summary: &'a Summary) -> Row<'a> {
         unavailable: map(unavailable),
         accuracy: map(availability::accuracy(target)),
         runtime: tables::runtime(target),
+        machine: description.get(FieldId::Machine, model.machine()).ok().flatten().map(machine),
         scheduling_delay: scheduling_delay(model.scheduling_delay(), description),
         runnable: runnable(model.scheduling_delay()),
         slowdown: slowdown,

@@ -26,6 +26,7 @@ mod document;
 mod envelope;
 pub(super) mod findings;
 mod lab;
+mod machine;
 
 use std::io::{self, Write};
 
@@ -166,8 +167,8 @@ mod tests {
             }
             stated.iter().for_each(|path| assert!(!values(&target, path).is_empty(), "{path}"));
         }
-        use FieldId::{AwaitPoint, Distributions, LongPolls, Machine, Panics, Timeline};
-        let expected = [Timeline, Machine, LongPolls, AwaitPoint, Panics, Distributions];
+        use FieldId::{AwaitPoint, Distributions, LongPolls, Panics, Timeline};
+        let expected = [Timeline, LongPolls, AwaitPoint, Panics, Distributions];
         assert_eq!(without_a_path, expected);
     }
 

@@ -8,8 +8,10 @@ use crate::snapshot::{Description, FieldId, LabStats, Target};
 
 use super::{Summary, availability, impact, table};
 use crate::{
-    model::{Column, Factor, Model, Offender, Query, RULES, SchedulingDelay, TargetModel},
-    text::{self, UNAVAILABLE, bucket_duration, count, duration, optional},
+    model::{
+        Column, Factor, MachineLoad, Model, Offender, Query, RULES, SchedulingDelay, TargetModel,
+    },
+    text::{self, UNAVAILABLE, bucket_duration, count, duration, optional, whole_percent},
 };
 
 /// Maximum number of findings, and of rows of a table; of groups, twice as many.
@@ -93,10 +95,26 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     };
     let (p50, p99) = (delay(delays.p50_ns), delay(delays.p99_ns));
     writeln!(out, "sched delay  p50 {p50}, p99 {p99}, last second")?;
+    let load = snapshot.description.get(FieldId::Machine, model.machine()).ok().flatten();
+    let without_cpu = optional(load, without_cpu);
+    writeln!(out, "without CPU  {without_cpu}")?;
     match model.rates_span_ns().filter(|_| snapshot.connection.is_live()) {
         Some(span) => writeln!(out, "rates        over the last {}", duration(span)),
         None => Ok(()),
     }
+}
+
+/// Such as "run-queue delay 3%, steal time 0%, throttled 0%; CPU pressure 12%, load 1.2 on 2 CPUs".
+fn without_cpu(load: &MachineLoad) -> String {
+    let share = |share: Option<f64>| optional(share, whole_percent);
+    let run_delay = share(load.run_delay.map(|(_, share)| share));
+    let (steal, throttled) = (share(load.steal), share(load.throttled));
+    let (pressure, cpus) = (share(load.pressure), text::plural(load.cpus as u64, "CPU"));
+    let load = optional(load.load, |load| format!("{load:.1}"));
+    format!(
+        "run-queue delay {run_delay}, steal time {steal}, throttled {throttled}; CPU pressure \
+         {pressure}, load {load} on {cpus}"
+    )
 }
 
 fn runnable(delays: &SchedulingDelay) -> String {

@@ -41,6 +41,9 @@ pub(super) struct RuntimeSource {
     names: Names,
     long_polls: LongPolls,
     workers: Workers,
+    /// Whether a survey has found the threads of all workers. Another one may not, while
+    /// `block_in_place` hands one over.
+    knows_worker_threads: bool,
     /// Opened for the first sample of a runtime.
     machine: Option<MachineReader>,
     /// The time of the latest survey that the sums include.
@@ -69,6 +72,7 @@ impl RuntimeSource {
             names: Names::default(),
             long_polls: LongPolls::default(),
             workers: Workers::default(),
+            knows_worker_threads: false,
             machine: None,
             surveyed: None,
             is_due: false,
@@ -140,7 +144,7 @@ impl RuntimeSource {
         };
         self.tallies.clear();
         (self.long_polls, self.workers) = (LongPolls::default(), Workers::default());
-        (self.machine, self.surveyed) = (None, None);
+        (self.machine, self.surveyed, self.knows_worker_threads) = (None, None, false);
         Some(index)
     }
 
@@ -164,6 +168,7 @@ impl RuntimeSource {
         self.target.tasks = self.tasks(sample, &tasks, index, is_update);
         self.target.workers = self.workers.rows(sample, index, is_update);
         self.target.machine = Some(self.machine(sample));
+        self.knows_worker_threads |= has_worker_threads(runtime);
         self.target.long_polls = self.long_polls(sample, index);
         if is_update {
             (self.surveyed, self.is_due) = (Some(sample.surveyed), false);
@@ -242,7 +247,10 @@ impl RuntimeSource {
                 task,
                 worker: worker.and_then(|it| it.worker),
                 stopped_ns: Stop::overlap_ns(&stops, began_ns, began_ns + length_ns),
-                handed_over: handed_over(sample, &sample.runtimes[index], poll),
+                handed_over: match self.knows_worker_threads {
+                    true => handed_over(sample, &sample.runtimes[index], poll),
+                    false => Some(false),
+                },
             })
         });
         let name = |task| tallies.get(&task).map(|it| Arc::clone(&it.meta.name));
@@ -276,8 +284,14 @@ impl RuntimeSource {
         let reader = self.machine.get_or_insert_with(|| MachineReader::of_process(pid));
         let delays = self.target.workers.iter().map(|worker| worker.run_delay_ns);
         let run_delay_ns = delays.sum::<Option<u64>>().filter(|_| !self.target.workers.is_empty());
-        let ended = sample.stops.iter().filter(|stop| !stop.is_ongoing);
-        MachineStats { times: reader.read(), run_delay_ns, stops: ended.map(stop).collect() }
+        let (lasting, ended): (Vec<_>, Vec<_>) =
+            sample.stops.iter().partition(|stop| stop.is_ongoing);
+        MachineStats {
+            times: reader.read(),
+            run_delay_ns,
+            stops: ended.into_iter().map(stop).collect(),
+            stopped_since_ns: lasting.last().map(|stop| nanos(stop.from)),
+        }
     }
 
     fn losses(&self, sample: &Sample, runtime: &RuntimeInfo) -> Losses {
@@ -298,19 +312,24 @@ fn stop(stop: &ProcessStop) -> Stop {
     Stop { from_ns: nanos(stop.from), to_ns: nanos(stop.to) }
 }
 
+/// The age of a poll at which it has called `block_in_place`, if it ever does.
+const HAND_OVER: Duration = Duration::from_millis(100);
+
 /// Whether the thread of a poll has handed its worker over to another thread: it polls a task of a
-/// multi-thread runtime and is none of the workers' threads, all of which are known. `None` before a
-/// survey during the poll.
+/// multi-thread runtime and is none of the workers' threads. `None` before a survey that shows it.
 fn handed_over(sample: &Sample, runtime: &RuntimeInfo, poll: &LongPoll) -> Option<bool> {
-    let mut threads = runtime.workers.iter().map(|worker| worker.tid);
-    let may_be = runtime.flavor == Flavor::MultiThread
-        && poll.task.kind == TaskKind::Task
-        && !runtime.workers.is_empty()
-        && threads.clone().all(|tid| tid.is_some());
-    if !may_be {
+    if runtime.flavor != Flavor::MultiThread || poll.task.kind != TaskKind::Task {
         return Some(false);
     }
-    (sample.surveyed > poll.began).then(|| threads.all(|tid| tid != Some(poll.tid)))
+    let is_worker = runtime.workers.iter().any(|worker| worker.tid == Some(poll.tid));
+    let is_shown = sample.surveyed >= poll.began + HAND_OVER;
+    // The thread that takes a worker over may be too new for the survey.
+    (is_shown && (is_worker || has_worker_threads(runtime))).then_some(!is_worker)
+}
+
+/// Whether the threads of all workers are known.
+fn has_worker_threads(runtime: &RuntimeInfo) -> bool {
+    !runtime.workers.is_empty() && runtime.workers.iter().all(|worker| worker.tid.is_some())
 }
 
 /// Whether the tasks of local sets are attributed to the runtime at `index`. A `LocalSet` is not a

@@ -14,7 +14,13 @@ mod programs;
 mod running;
 mod situations;
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 use crate::build::target_folder;
 use measure::Row;
@@ -48,6 +54,32 @@ impl Folder {
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// Starts mini-redis with clients that send it requests while it runs.
+    ///
+    /// # Errors
+    /// If it cannot be installed or started.
+    pub fn busy_mini_redis(&self, clients: usize) -> anyhow::Result<Started> {
+        let (server, port) = programs::mini_redis_server(self)?;
+        for _ in 0..clients {
+            let stream = running::connect(port)?;
+            // Its error is the end of the server.
+            thread::spawn(move || send_requests(stream));
+        }
+        Ok(server)
+    }
+}
+
+/// A request 200 times per second.
+fn send_requests(mut stream: TcpStream) -> io::Result<()> {
+    let mut answer = [0; 64];
+    loop {
+        stream.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n")?;
+        if stream.read(&mut answer)? == 0 {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -81,12 +81,18 @@ fn bore_client(folder: &Folder) -> anyhow::Result<Running> {
 }
 
 fn mini_redis(folder: &Folder) -> anyhow::Result<Running> {
+    let (server, port) = mini_redis_server(folder)?;
+    // One purges expired keys.
+    Running::new(vec![server], Truth::Tasks(31, 0)).hold(30, port, "")
+}
+
+/// The server and its port.
+pub(super) fn mini_redis_server(folder: &Folder) -> anyhow::Result<(Started, u16)> {
     // The release itself was locked to a version of Tokio that is not supported.
     let program = folder.cargo("mini-redis", "0.4.1", "mini-redis-server", false, &[])?;
     let port = free_port()?;
     let server = Started::start(folder, Command::new(program).args(["--port", &port.to_string()]))?;
-    // One purges expired keys.
-    Running::new(vec![server], Truth::Tasks(31, 0)).hold(30, port, "")
+    Ok((server, port))
 }
 
 fn dufs(folder: &Folder) -> anyhow::Result<Running> {

@@ -214,7 +214,7 @@ pub(super) fn listen() -> anyhow::Result<TcpListener> {
     TcpListener::bind("127.0.0.1:0").context("cannot listen")
 }
 
-fn connect(port: u16) -> anyhow::Result<TcpStream> {
+pub(super) fn connect(port: u16) -> anyhow::Result<TcpStream> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     wait_for(|| TcpStream::connect(address).ok())
         .with_context(|| format!("no server at port {port}"))

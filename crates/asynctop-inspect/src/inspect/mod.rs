@@ -55,6 +55,7 @@ impl Process {
             self.identity.verify()?;
             return Err(InspectError::Ended { pid: self.pid() });
         };
+        let is_stopped = self.identity.is_stopped();
         let pages = Pages::open(&self.identity.path("pagemap"));
         let threads = list(&self.identity);
         let blocks = self.blocks(&maps, &pages, &threads);
@@ -72,6 +73,7 @@ impl Process {
         Ok(Inspection {
             pid: self.pid(),
             command: self.command.clone(),
+            is_stopped,
             tokio: self.copies.clone(),
             runtimes: found.runtimes,
             tasks: found.tasks,

@@ -54,6 +54,8 @@ pub struct Inspection {
     pub pid: u32,
     /// Name of the program.
     pub command: String,
+    /// Whether all its threads are stopped, as by SIGSTOP.
+    pub is_stopped: bool,
     /// The copies of Tokio in it: usually one.
     pub tokio: Vec<TokioCopy>,
     /// Runtimes and local sets.

@@ -113,6 +113,13 @@ impl Identity {
         if is_same { Ok(()) } else { self.verify() }
     }
 
+    /// Whether the whole process is stopped, as by SIGSTOP; `false` if it has ended.
+    pub(crate) fn is_stopped(&self) -> bool {
+        // Its first thread has the state of all, and less to read than the process.
+        let path = self.path(&format!("task/{}/stat", self.pid));
+        Stat::read_at(&path).is_ok_and(|stat| stat.state == 'T')
+    }
+
     fn is_running(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         let timeout = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -14,6 +14,13 @@ pub(super) fn write(
     options: TextOptions,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    if inspection.is_stopped {
+        writeln!(
+            out,
+            "\nlikely problem: the process is stopped, as by SIGSTOP or a shell's Ctrl-Z: no task runs \
+             until it receives SIGCONT"
+        )?;
+    }
     write_lost_wakers(inspection, options, out)?;
     for (index, runtime) in inspection.runtimes.iter().enumerate() {
         let threads: Vec<&ThreadInfo> =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::{identity::Identity, stat::Stat};
+use crate::process::identity::Identity;
 
 /// Interval between two readings of the process's state, unless a poll may be long.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -43,10 +43,7 @@ impl StopTracker {
         let lasts = stops.last().is_some_and(|stop| stop.is_ongoing);
         if may_be_long || lasts || now - self.read >= INTERVAL {
             self.read = now;
-            // Its first thread has the state of all, and less to read than the process.
-            let path = identity.path(&format!("task/{}/stat", identity.pid()));
-            let is_stopped = Stat::read_at(&path).is_ok_and(|stat| stat.state == 'T');
-            self.add(now, is_stopped, stops);
+            self.add(now, identity.is_stopped(), stops);
         }
     }
 

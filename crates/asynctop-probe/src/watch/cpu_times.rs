@@ -37,6 +37,7 @@ impl MachineReader {
             load: platform::load_average(),
             steal_ns: (!steal.is_empty()).then(|| steal.iter().sum()),
             throttled_ns: self.cgroup.throttled_time(),
+            pressure_ns: platform::cpu_pressure(),
         }
     }
 }

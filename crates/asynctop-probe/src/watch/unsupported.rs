@@ -117,6 +117,11 @@ pub(super) fn load_average() -> Option<f64> {
     None
 }
 
+/// Time in which some task of the machine waited for a CPU.
+pub(super) fn cpu_pressure() -> Option<u64> {
+    None
+}
+
 /// The CPUs that another process may use.
 pub(super) fn cpus_of(_process: u32) -> Option<usize> {
     None

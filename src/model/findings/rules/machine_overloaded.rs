@@ -49,6 +49,7 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     );
     let load = machine.load.map(|load| format!("load {load:.1} on {cpus} CPUs"));
     let steal = machine.steal.map(|share| format!("steal time {}", whole_percent(share)));
+    let pressure = machine.pressure.map(|share| format!("CPU pressure {}", whole_percent(share)));
     let throttled = machine.throttled.filter(|share| *share > 0.0);
     let is_largest = |share: Option<f64>| share == Some(machine.largest_share());
     let fix = if is_largest(machine.throttled) {
@@ -60,7 +61,8 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     };
     let throttled =
         throttled.map(|share| format!("throttled by its CPU quota for {}", whole_percent(share)));
-    let parts: Vec<_> = [Some(run_delay), load, steal, throttled].into_iter().flatten().collect();
+    let parts = [Some(run_delay), load, pressure, steal, throttled];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
     let finding = RULE.candidate(ctx.now(), FindingSubject::Machine, largest, parts.join("; "));
     vec![Finding { fix, ..finding }]
 }
@@ -84,9 +86,10 @@ mod tests {
                 load: Some(4.25),
                 steal_ns: Some(total(steal_ms)),
                 throttled_ns: Some(total(throttled_ms)),
+                pressure_ns: Some(total(620)),
             };
             let run_delay_ns = Some(total(run_delay_ms));
-            now.machine = Some(MachineStats { times, run_delay_ns, stops: Vec::new() });
+            now.machine = Some(MachineStats { times, run_delay_ns, ..MachineStats::default() });
             now
         };
         (0..=16).map(snapshot).collect()
@@ -98,7 +101,7 @@ mod tests {
         assert_eq!(
             found[0].sentence,
             "worker 0 was runnable without a CPU for 40% of the last 3.00s; load 4.2 on 2 CPUs; \
-             steal time 2%"
+             CPU pressure 62%; steal time 2%"
         );
         assert_eq!((found.len(), found[0].count), (1, 1));
     }
@@ -133,5 +136,11 @@ mod tests {
             findings_of("machine-overloaded", (0..9).map(|n| empty(n * S))).is_empty(),
             "unknown"
         );
+    }
+
+    #[test]
+    fn pressure_alone_is_not_reported() {
+        // Other programs may wait for a CPU while this one has enough.
+        assert!(findings_of("machine-overloaded", snapshots(0, 0, 0)).is_empty());
     }
 }

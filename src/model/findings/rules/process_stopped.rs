@@ -26,8 +26,20 @@ pub(super) static RULE: Rule = Rule {
     check: Check::Snapshot(check),
 };
 
+/// The fix while a stop lasts.
+const LASTS: &str = "Send it SIGCONT (kill -CONT), or detach the debugger or tracer that stopped it. \
+                     While it is stopped, its tasks keep the states that they had.";
+
 fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
     let Some(machine) = &ctx.target.machine else { return Vec::new() };
+    if let Some(since_ns) = machine.stopped_since_ns {
+        let length_ns = ctx.now().saturating_sub(since_ns);
+        let sentence =
+            format!("the process is stopped, for {} so far: no task runs", duration(length_ns));
+        let candidate = RULE.candidate(ctx.now(), FindingSubject::Machine, length_ns, sentence);
+        let (first_seen_ns, severity, fix) = (since_ns, Severity::Warning, LASTS);
+        return vec![Finding { first_seen_ns, severity, fix, ..candidate }];
+    }
     let Some(previous_ns) = ctx.previous_ns else { return Vec::new() };
     let new = || machine.stops.iter().filter(|stop| stop.to_ns > previous_ns);
     let longest = new().max_by_key(|stop| stop.to_ns - stop.from_ns);
@@ -48,8 +60,33 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::findings::Severity;
     use crate::model::findings::testing::{S, empty, findings_of};
     use crate::snapshot::{MachineStats, Stop};
+
+    /// A stop that was observed from outside, while it lasted and after it.
+    #[test]
+    fn lasting_stop_is_active_and_counts_once() {
+        let snapshot = |at: u64| {
+            let mut now = empty(at);
+            let stop = Stop { from_ns: S, to_ns: 4 * S };
+            now.machine = Some(MachineStats {
+                stopped_since_ns: (at < stop.to_ns).then_some(stop.from_ns),
+                stops: if at < stop.to_ns { Vec::new() } else { vec![stop] },
+                ..MachineStats::default()
+            });
+            now
+        };
+        let lasting = findings_of("process-stopped", [2 * S, 3 * S].map(snapshot));
+        assert_eq!(lasting[0].sentence, "the process is stopped, for 2.00s so far: no task runs");
+        assert_eq!(
+            (lasting[0].active, lasting[0].severity, lasting[0].count),
+            (true, Severity::Warning, 1)
+        );
+        let ended = findings_of("process-stopped", [2 * S, 3 * S, 5 * S, 6 * S].map(snapshot));
+        assert_eq!((ended.len(), ended[0].active, ended[0].count), (1, false, 1));
+        assert!(ended[0].sentence.starts_with("the process was stopped for 3.00s"));
+    }
 
     #[test]
     fn each_stop_is_reported_once() {

@@ -1,5 +1,5 @@
-//! Long polls that block no worker themselves: those in `block_in_place`, and those of a `block_on`
-//! that polls a task of its `LocalSet`.
+//! Long polls that block no worker themselves: those in `block_in_place`, those of a `block_on` that
+//! polls a task of its `LocalSet`, and those of a `block_on` on a thread that runs no other task.
 //!
 //! `block_in_place` hands the worker over to another thread, which shows as a new closure of the
 //! blocking pool. Its spawn is an event, and a busy program reports events some updates late, so a
@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{EndedPoll, Program, Table, TableEntry, Task};
+use super::{EndedPoll, Program, Table, TableEntry, Task, meta::is_worker};
 use crate::{snapshot::TaskKind, source::attach::clock::Moment};
 
 /// A running poll that does not block its worker itself, as far as is known.
@@ -40,10 +40,17 @@ impl Program {
             }
         }
         let local = LocalPolls::new(&self.tasks);
+        // A multi-thread runtime has workers for its tasks.
+        let has_own_workers = self.has_workers && !self.has_local_tasks;
+        let closures = ClosurePolls::new(&self.tasks);
+        let is_alone = |task: &Task| {
+            task.meta.kind == TaskKind::BlockOn && (has_own_workers || closures.contain(task))
+        };
         let blocks_worker = |poll: &EndedPoll| {
             let task = self.tasks.by_key(poll.task);
             task.is_none_or(|task| {
                 !self.uses_block_in_place.contains(&task.meta.location)
+                    && !is_alone(task)
                     && (poll.is_lower_bound || !local.fill_poll_of(task))
             })
         };
@@ -52,6 +59,8 @@ impl Program {
         let reason = |task: &Task| {
             if self.uses_block_in_place.contains(&task.meta.location) {
                 Some("possibly in block_in_place, which its code uses")
+            } else if is_alone(task) {
+                Some("a block_on on a thread that runs no other task")
             } else if local.fill_poll_of(task) {
                 Some("polling a task of its LocalSet")
             } else if self.has_workers && task.has_changed_in(self.updates) {
@@ -99,5 +108,34 @@ impl<'a> LocalPolls<'a> {
                 Some(since) => self.latest_running.is_some_and(|latest| latest >= since),
                 None => self.tasks.iter().any(|task| block_on.consisted_of_poll_of(task)),
             }
+    }
+}
+
+/// The latest poll of each closure of the blocking pool. A `Handle::block_on` in it polls only its
+/// own future.
+struct ClosurePolls {
+    /// Starts, ascending, each with the latest end of the polls up to it.
+    began: Vec<(Moment, Moment)>,
+}
+
+impl ClosurePolls {
+    fn new(tasks: &Table<Task>) -> Self {
+        let closures = tasks.iter().filter(|task| task.meta.kind == TaskKind::Blocking);
+        let closures = closures.filter(|closure| !is_worker(&closure.meta));
+        let mut began: Vec<_> = closures.filter_map(Task::latest_poll).collect();
+        began.sort_unstable();
+        let mut latest = Moment::MIN;
+        for (_, ended) in &mut began {
+            latest = latest.max(*ended);
+            *ended = latest;
+        }
+        ClosurePolls { began }
+    }
+
+    /// Whether a task was spawned in one of them, and ended in it if that poll has ended.
+    fn contain(&self, task: &Task) -> bool {
+        let (spawned, ended) = task.lifetime();
+        let before = self.began.partition_point(|(began, _)| *began <= spawned);
+        before > 0 && self.began[before - 1].1 >= ended
     }
 }

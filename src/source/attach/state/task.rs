@@ -232,6 +232,18 @@ impl Task {
         is_inside && between(inner.poll_began, inner.poll_ended) >= length / 2
     }
 
+    /// Start and end of the latest poll; the end is `Moment::MAX` while it runs.
+    pub(super) fn latest_poll(&self) -> Option<(Moment, Moment)> {
+        let ended = if self.is_polling() { Moment::MAX } else { self.poll_ended };
+        (self.poll_began > 0).then_some((self.poll_began, ended))
+    }
+
+    /// When the task was spawned and when it ended, which is `Moment::MAX` while it is alive.
+    pub(super) fn lifetime(&self) -> (Moment, Moment) {
+        let ended = if self.header.ended > 0 { self.header.ended } else { Moment::MAX };
+        (self.header.created, ended)
+    }
+
     fn poll_reading(&self) -> PollReading {
         let has_ended = self.poll_began > 0 && self.poll_ended >= self.poll_began;
         PollReading {

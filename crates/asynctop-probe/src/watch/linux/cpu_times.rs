@@ -51,6 +51,19 @@ pub(in crate::watch) fn load_average() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
+/// Nanoseconds in which some task of the machine waited for a CPU, by the kernel's pressure stall
+/// information; `None` if it is not collected.
+pub(in crate::watch) fn cpu_pressure() -> Option<u64> {
+    parse_pressure(&fs::read_to_string("/proc/pressure/cpu").ok()?)
+}
+
+/// The total, in microseconds, of the line `some avg10=… avg60=… avg300=… total=N`.
+fn parse_pressure(text: &str) -> Option<u64> {
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    let total = some.split_whitespace().find_map(|part| part.strip_prefix("total="))?;
+    total.parse().ok().map(|us: u64| us.saturating_mul(1000))
+}
+
 /// The CPUs that another process may use; `None` if it has ended.
 pub(in crate::watch) fn cpus_of(process: u32) -> Option<usize> {
     parse_cpus(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
@@ -148,6 +161,15 @@ mod tests {
         assert_eq!(parse_schedstat("12\n"), None);
         assert!(current_thread_times().is_some());
         assert_eq!(thread_times(u32::MAX), None);
+    }
+
+    #[test]
+    fn pressure_is_the_total_of_some_tasks_in_nanoseconds() {
+        let text = "some avg10=19.27 avg60=12.67 avg300=8.01 total=10599\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        assert_eq!(parse_pressure(text), Some(10_599_000));
+        assert_eq!(parse_pressure("full avg10=0.00 total=7\n"), None);
+        assert_eq!(parse_pressure("some avg10=0.00 total=-1\n"), None);
     }
 
     #[test]

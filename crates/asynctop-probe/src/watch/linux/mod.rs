@@ -24,7 +24,8 @@ use std::time::Duration;
 
 pub(in crate::watch) use asynctop_stack::Unwound;
 pub(super) use cpu_times::{
-    Cgroup, cpus_of, current_thread_times, is_runnable, load_average, other_threads, thread_times,
+    Cgroup, cpu_pressure, cpus_of, current_thread_times, is_runnable, load_average, other_threads,
+    thread_times,
 };
 pub(in crate::watch) use mailbox::Ticket;
 pub(super) use os::{cpu_time, steal_time, thread_activity};

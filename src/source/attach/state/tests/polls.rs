@@ -237,6 +237,35 @@ fn poll_of_a_local_task_is_reported_once() {
     assert_eq!(polls.iter().map(|poll| Some(poll.task)).collect::<Vec<_>>(), [local]);
 }
 
+/// Why the running poll of a `block_on` that was called at `created` is harmless, if it is. `closure`
+/// has been running since `THEN + 100 ms`.
+fn harmless_block_on(closure: Option<Announcement>, created: i64) -> Option<&'static str> {
+    let mut program = TestProgram::new();
+    let stats = closure.as_ref().map(|_| (1, polling(THEN, THEN + 100 * MS)));
+    program.apply(&update(S, closure, stats));
+    let block_on = of_kind(9, "block_on", "src/main.rs");
+    program.apply(&update(2 * S, [block_on], [(9, polling(created, THEN + 1_100 * MS))]));
+    program.apply(&update(3 * S, [], []));
+    let tasks = program.tasks();
+    let block_on = tasks.iter().find(|task| task.meta.kind == TaskKind::BlockOn).expect("a task");
+    let mut harmless = program.0.harmless_polls().iter();
+    harmless.find(|poll| poll.task == block_on.key).map(|poll| poll.reason)
+}
+
+#[test]
+fn block_on_that_polls_no_other_task_is_not_reported() {
+    let alone = Some("a block_on on a thread that runs no other task");
+    let closure = || Some(of_kind(1, "blocking", "src/main.rs"));
+    assert_eq!(harmless_block_on(None, THEN), None, "it runs the tasks");
+    assert_eq!(
+        harmless_block_on(Some(of_kind(1, "blocking", WORKER)), THEN),
+        alone,
+        "workers run the tasks"
+    );
+    assert_eq!(harmless_block_on(closure(), THEN), None, "called before the closure began");
+    assert_eq!(harmless_block_on(closure(), THEN + 200 * MS), alone, "called in the closure");
+}
+
 #[test]
 fn closure_of_the_blocking_pool_has_no_long_polls_and_no_scheduling_delay() {
     let mut program = TestProgram::new();
