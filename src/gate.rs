@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn invalid_conditions_are_explained() {
         for (text, part) in [
-            ("nonsense", "did you mean `"),
+            ("nonsense", "the rules are worker-held, "),
             ("worker-hold", "did you mean `worker-held`?"),
             ("worker-held=5", "write it like 100ms"),
             ("worker-held=off", "cannot fire"),

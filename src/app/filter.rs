@@ -35,6 +35,8 @@ impl App {
     /// Edits the filter with a key.
     pub(super) fn edit_filter(&mut self, key: KeyEvent) {
         match key.code {
+            // A wrong term stays in the line, with its error below it.
+            KeyCode::Enter if self.filter_error().is_some() => {}
             KeyCode::Enter => self.prompt = Prompt::None,
             KeyCode::Esc => {
                 self.remember_filter();

@@ -126,6 +126,8 @@ fn filter_error_is_shown_below_its_term_and_the_term_is_ignored() {
     let at = lines.iter().position(|line| line.contains("/ conn busy>x")).expect("the filter");
     let below = lines[at + 1];
     assert!(below.contains("▲ write busy with a value such as 10%"), "{screen}");
+    stage.keys("<Enter>");
+    assert_eq!(stage.screen(80, 24), screen, "the wrong term can be corrected");
     stage.keys("<BS>1%");
     assert_eq!((stage.app.filter_error(), stage.app.row_count()), (None, 0));
 }

@@ -45,7 +45,7 @@ Examples:
   asynctop --flavor multi-thread --workers 2
   asynctop --hog spin --hog-hold 5ms        a hog that yields every 5ms
   asynctop --headless --hog spin            a report: baseline, then with the hog
-  asynctop --format json | jq .slowdown
+  asynctop --format json | jq '.targets[0].slowdown'
   asynctop -p 1234                          any Tokio program, by PID or name
   asynctop run -- ./server --port 80        start a program and watch it
   asynctop ps                               the Tokio programs on this machine

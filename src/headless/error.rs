@@ -28,6 +28,9 @@ pub enum HeadlessError {
     /// A target is connected and has reported nothing, so the gate has checked nothing.
     #[error("{0}, so --fail-on has checked nothing")]
     NothingReported(String),
+    /// An interrupt has ended the run early, so the gate has not checked the whole run.
+    #[error("the run was interrupted, so --fail-on has not checked the whole time of --for")]
+    Interrupted,
     /// The connection to a target was lost, so the gate has not checked the whole run.
     #[error(
         "{0}, so --fail-on has not checked the whole run; keep the target running until the end"

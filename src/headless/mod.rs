@@ -30,8 +30,8 @@ use run::Run;
 ///
 /// # Errors
 /// If `out` cannot be written, if the hog or a workload fails, or if no target supports a rule of
-/// the gate. Unless the gate has failed, also if a target never answers, or is lost at the end of a
-/// run with a gate; the report is still written if another target has answered. A closed pipe is
+/// the gate. Unless the gate has failed, also if a target never answers, or if a run with a gate is
+/// interrupted or loses a target; the report is still written if another target has answered. A closed pipe is
 /// not an error: it ends the run.
 pub fn run(
     sources: Vec<Box<dyn Source>>,
@@ -54,6 +54,9 @@ pub fn run(
     let claims_success = run.gate.has_passed() && !plan.fail_on.is_empty();
     if let Some(silent) = run.silent().filter(|_| claims_success) {
         return Err(HeadlessError::NothingReported(silent));
+    }
+    if claims_success && run.is_cut_short() {
+        return Err(HeadlessError::Interrupted);
     }
     let lost = run.disconnected().filter(|_| claims_success);
     lost.map_or(Ok(run.gate), |lost| Err(HeadlessError::Lost(lost)))

@@ -16,7 +16,7 @@ pub struct Plan {
     pub run_time: Option<Duration>,
     /// Starts the hog after the first third of the run.
     pub hog: bool,
-    /// The target is a command that was started for this run: it may take any time to start a
+    /// The target is a command that was started for this run: it may take minutes to start a
     /// runtime, and its end ends the run.
     pub is_command: bool,
     /// Sampling interval, and the time between two JSON lines.

@@ -83,6 +83,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether an interrupt has ended a run of limited duration.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.is_interrupted && self.plan.run_time.is_some()
+    }
+
     /// Executes the plan and writes its documents.
     pub(super) fn write(&mut self, out: &mut impl Write) -> Result<(), HeadlessError> {
         match self.execute(out) {

@@ -1,6 +1,9 @@
 //! Targets of a run that are watched over a connection.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
+};
 
 use super::{HeadlessError, plan::UNLIMITED_RUN_BASELINE, run::Run};
 use crate::{
@@ -8,23 +11,46 @@ use crate::{
     snapshot::{Connection, Retry, Target},
 };
 
+/// Time that a command has to start its first runtime: `cargo run` may have to compile it.
+const STARTUP_LIMIT: Duration = Duration::from_secs(600);
+/// Time after which a message states that there is no runtime yet.
+const STARTUP_NOTICE: Duration = Duration::from_secs(5);
+
 impl Run<'_> {
     /// Waits until a target has sent its first update. Returns whether one has.
     pub(super) fn wait_for_first_target(&mut self) -> bool {
         let begin = Instant::now();
         let timeout = match self.plan.is_command {
-            true => Duration::MAX,
+            true => STARTUP_LIMIT,
             false => self.plan.run_time.unwrap_or(UNLIMITED_RUN_BASELINE),
         };
+        let mut is_announced = false;
         loop {
             if self.sample().targets.iter().any(|target| target.epoch > 0) {
                 return true;
+            }
+            if self.plan.is_command && !is_announced && begin.elapsed() >= STARTUP_NOTICE {
+                is_announced = true;
+                self.announce_wait();
             }
             let gives_up = begin.elapsed() >= timeout || self.have_all_ended();
             if gives_up || self.interrupted.recv_timeout(Duration::from_millis(50)).is_ok() {
                 return false;
             }
         }
+    }
+
+    /// States on stderr that a command has not started a runtime.
+    fn announce_wait(&self) {
+        let names = self.model.targets().iter().map(|model| model.name().to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let minutes = STARTUP_LIMIT.as_secs() / 60;
+        // The run does not depend on the message.
+        let _ = writeln!(
+            io::stderr(),
+            "waiting for the first Tokio runtime of {names}, for at most {minutes} minutes; --for \
+             begins then, and Ctrl-C ends the command"
+        );
     }
 
     /// Whether all targets have ended, and none of them can come back.
@@ -39,12 +65,17 @@ impl Run<'_> {
     pub(super) fn unsupported_rule(&self) -> Option<HeadlessError> {
         self.plan.fail_on.iter().find_map(|fail_on| {
             let FailOn::Rule(id, _) = fail_on else { return None };
+            let rule = id.rule().name;
+            if self.plan.thresholds.get(*id).is_none() {
+                let reason = "it is switched off".to_owned();
+                return Some(HeadlessError::UnsupportedRule { rule, reason });
+            }
             let targets = self.model.targets().iter();
             let reasons = targets.map(|model| {
                 fail_on.unsupported(&model.target().description, &self.plan.thresholds)
             });
             let reason = reasons.collect::<Option<Vec<_>>>()?.into_iter().next()?;
-            Some(HeadlessError::UnsupportedRule { rule: id.rule().name, reason })
+            Some(HeadlessError::UnsupportedRule { rule, reason })
         })
     }
 

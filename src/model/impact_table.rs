@@ -137,7 +137,7 @@ pub struct TotalImpact {
 /// The long polls of the last minute.
 #[derive(Clone, Debug, Default)]
 pub struct ImpactTable {
-    /// Oldest first.
+    /// By their start, the earliest first.
     entries: VecDeque<LongPollEntry>,
     offenders: Vec<Offender>,
 }
@@ -180,7 +180,14 @@ impl ImpactTable {
             .into_iter()
             .flatten()
             .find_map(|snapshot| Some(Arc::clone(&snapshot.task(poll.task)?.meta)));
-        self.entries.push_back(LongPollEntry { meta, evidence: poll.clone() });
+        let later = self.entries.iter().rev().take_while(|it| it.evidence.began_ns > poll.began_ns);
+        let at = self.entries.len() - later.count();
+        self.entries.insert(at, LongPollEntry { meta, evidence: poll.clone() });
+    }
+
+    /// The task of a long poll of the last minute.
+    pub(super) fn task(&self, key: u64) -> Option<&Arc<TaskMeta>> {
+        self.of_task(key).find_map(|entry| entry.meta.as_ref())
     }
 
     /// The rows of the table, largest impact first.

@@ -156,7 +156,7 @@ impl TargetModel {
             all_blocked_until: OnceCell::new(),
             contended_resources: OnceCell::new(),
         });
-        self.timeline.advance(&target);
+        self.timeline.advance(&target, &self.impact_table);
         if has_update {
             self.history.push(self.history_point(&target, span));
         }

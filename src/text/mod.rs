@@ -3,4 +3,4 @@
 mod width;
 
 pub use asynctop_snapshot::text::*;
-pub(crate) use width::{clauses, file_and_folder, fit, fit_path, wrap};
+pub(crate) use width::{clauses, file_and_folder, fit, fit_name, fit_path, wrap};

@@ -23,6 +23,18 @@ pub(crate) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> 
     Cow::Owned(if width == 0 { String::new() } else { kept + ellipsis })
 }
 
+/// Truncates the name of a task, of which it keeps the number at its end, if it has one.
+pub(crate) fn fit_name(name: &str, width: usize, ascii: bool) -> Cow<'_, str> {
+    const MIN_HEAD: usize = 4;
+    let head = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let head = head.strip_suffix('-').filter(|head| head.len() + 1 < name.len()).unwrap_or(name);
+    let number = &name[head.len()..];
+    if name.width() <= width || number.is_empty() || number.len() + MIN_HEAD > width {
+        return fit(name, width, ascii);
+    }
+    Cow::Owned(fit(head, width - number.len(), ascii).into_owned() + number)
+}
+
 /// Truncates a path to `width` columns. Keeps its end, which is the most specific part, and whole
 /// components if possible.
 pub(crate) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
@@ -88,6 +100,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn name_keeps_its_number() {
+        for (width, expected) in [
+            (30, "on-101-threads:client-12"),
+            (14, "on-101-thr…-12"),
+            (7, "on-…-12"),
+            (6, "on-10…"),
+        ] {
+            assert_eq!(fit_name("on-101-threads:client-12", width, false), expected);
+        }
+        assert_eq!(fit_name("never-awaited", 8, false), "never-a…");
+        assert_eq!(fit_name("task-", 4, false), "tas…");
+    }
 
     #[test]
     fn fit_path_keeps_the_end() {

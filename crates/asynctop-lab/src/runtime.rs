@@ -28,9 +28,9 @@ pub fn is_lab_thread() -> bool {
     IN_LAB.try_with(Cell::get).unwrap_or(false)
 }
 
-fn worker_name(index: usize) -> String {
-    format!("asynctop-w{index}")
-}
+/// The name of the threads of a multi-thread runtime's workers, without a number: the runtime does
+/// not number its workers in the order in which their threads start.
+const WORKER: &str = "asynctop-worker";
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuntimeConfig {
@@ -82,7 +82,7 @@ impl TestRuntime {
         let handle = runtime.handle().clone();
         let (sender, dropped) = oneshot::channel::<()>();
         let worker_threads = Arc::clone(&threads);
-        thread::Builder::new().name(worker_name(0)).spawn(move || {
+        thread::Builder::new().name("asynctop-w0".to_owned()).spawn(move || {
             IN_LAB.set(true);
             worker_threads.register(0);
             // Completes with an error when the sender is dropped.
@@ -97,20 +97,19 @@ impl TestRuntime {
         let threads = Arc::new(WorkerThreads::default());
         let worker_threads = Arc::clone(&threads);
         // Tokio starts its workers first; later threads belong to the blocking pool.
-        let next_thread = AtomicUsize::new(0);
+        let (next_thread, next_worker) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
             .max_blocking_threads(config.max_blocking_threads())
             .enable_all()
             .thread_name_fn(move || match next_thread.fetch_add(1, Ordering::Relaxed) {
-                index if index < workers => worker_name(index),
+                index if index < workers => WORKER.to_owned(),
                 index => format!("asynctop-blocking-{}", index - workers),
             })
             .on_thread_start(move || {
                 IN_LAB.set(true);
-                let index = |name: &str| name.strip_prefix("asynctop-w")?.parse().ok();
-                if let Some(index) = thread::current().name().and_then(index) {
-                    worker_threads.register(index);
+                if thread::current().name() == Some(WORKER) {
+                    worker_threads.register(next_worker.fetch_add(1, Ordering::Relaxed));
                 }
             })
             .build()?;

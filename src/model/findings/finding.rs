@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::RuleId;
+use super::{RuleId, lines::Lines};
 use crate::snapshot::{LongPoll, TargetId, TaskKey};
 
 /// Spans that follow each other faster than this are one.
@@ -139,6 +139,8 @@ pub struct Finding {
     pub(super) is_of_future: bool,
     /// The long poll that caused it, with stack and cause if a watchdog has sampled them.
     pub evidence: Option<Arc<LongPoll>>,
+    /// The lines at which its polls block.
+    pub(super) lines: Lines,
     /// The suggested fix.
     pub fix: &'static str,
 }
@@ -146,7 +148,8 @@ pub struct Finding {
 impl Finding {
     /// Replaces everything except the state of the lifecycle.
     pub(super) fn update(&mut self, candidate: Finding) {
-        let spans = std::mem::take(&mut self.spans);
+        let (spans, mut lines) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.lines));
+        candidate.evidence.iter().for_each(|evidence| lines.add(evidence));
         let Finding { active, part_of, first_seen_ns, latest_ns, last_seen_ns, count, .. } = *self;
         *self = Finding {
             active,
@@ -156,6 +159,7 @@ impl Finding {
             last_seen_ns,
             count,
             spans,
+            lines,
             ..candidate
         };
     }
@@ -208,7 +212,12 @@ impl Finding {
 
     /// The line that blocks or, without one, where the task was spawned.
     pub fn place(&self) -> Option<&str> {
-        let line = self.evidence.as_ref().and_then(|evidence| evidence.blocked_at());
-        line.or(self.location.as_deref())
+        self.blocked_at().or(self.location.as_deref())
+    }
+
+    /// The line that blocks: the most frequent one of its polls.
+    pub fn blocked_at(&self) -> Option<&str> {
+        let of_latest = || self.evidence.as_ref().and_then(|evidence| evidence.blocked_at());
+        self.lines.most_frequent().or_else(of_latest)
     }
 }

@@ -1,7 +1,9 @@
 //! The fix for a long poll, by its cause.
 
+use std::sync::Arc;
+
 use super::rule::Rule;
-use crate::snapshot::{CallKind, Cause, LongPoll, PollKind};
+use crate::snapshot::{CallKind, Cause, FrameKind, LongPoll, PollKind};
 
 /// Embedded databases, and database clients that block. `library` names them in a stack.
 const DATABASES: [&str; 13] = [
@@ -61,7 +63,7 @@ pub(in crate::model) fn fix_for<'a>(
         return SLEEP;
     }
     let mut polls = polls.filter(|poll| poll.kind == PollKind::Poll);
-    if polls.any(|poll| passes_through(poll, &DATABASES)) {
+    if polls.any(|poll| runs_the_same_code(poll, evidence) && passes_through(poll, &DATABASES)) {
         return DATABASE;
     }
     match (&evidence.cause, call.map(|call| call.kind)) {
@@ -75,6 +77,20 @@ pub(in crate::model) fn fix_for<'a>(
         _ if evidence.profile.is_empty() && evidence.stack.is_none() => NO_STACK,
         _ => rule.fix,
     }
+}
+
+/// Whether two polls of a group are of one task, or their stacks have a function of the program in
+/// common, beside that of the task: all tasks of a group begin in that one.
+fn runs_the_same_code(poll: &LongPoll, evidence: &LongPoll) -> bool {
+    let functions = |poll: &LongPoll| -> Vec<Arc<str>> {
+        let frames = poll.stack.iter().flat_map(|stack| &stack.frames);
+        let own = frames.filter(|frame| frame.kind == FrameKind::User);
+        let functions: Vec<_> = own.map(|frame| Arc::clone(&frame.name)).collect();
+        let task = functions.last().cloned();
+        functions.into_iter().filter(|function| Some(function) != task.as_ref()).collect()
+    };
+    let others = functions(poll);
+    poll.task == evidence.task || functions(evidence).iter().any(|one| others.contains(one))
 }
 
 /// Whether any captured stack of the poll passes through one of these libraries.
@@ -98,9 +114,8 @@ mod tests {
     use super::*;
     use crate::{
         model::RuleId,
-        snapshot::{Frame, FrameKind, ProfileEntry, Stack, SystemCall},
+        snapshot::{Frame, ProfileEntry, Stack, SystemCall},
     };
-    use std::sync::Arc;
 
     fn call(kind: CallKind) -> Cause {
         Cause::Call(SystemCall { number: 1, name: None, kind })
@@ -177,6 +192,15 @@ mod tests {
         assert_eq!(fix_of(&sleep, std::slice::from_ref(&query)), SLEEP);
         let busy_handler = LongPoll { cause: call(CallKind::Sleep), ..query };
         assert_eq!(fix_of(&busy_handler, &[]), DATABASE);
+    }
+
+    #[test]
+    fn query_in_a_poll_of_other_code_does_not_decide() {
+        let of_task = |task, stack| LongPoll { task, ..sampled(&[stack]) };
+        let query = of_task(2, QUERY);
+        let other: &[&str] = &["app::spin", "app::serve"];
+        assert_eq!(fix_of(&of_task(1, DECODE), std::slice::from_ref(&query)), DATABASE);
+        assert!(fix_of(&of_task(1, other), &[query]).contains("yield_now"));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! thresholds.rs  the threshold at which each rule fires
 //! names.rs       the name of a task in a sentence
 //! groups.rs      the number of tasks of each group
+//! lines.rs       the line at which a finding's polls block
 //! growth.rs      detects numbers that keep growing
 //! context.rs     the input of a rule: a snapshot and the statistics derived from it
 //! polls.rs       running polls and polls that have just ended
@@ -27,6 +28,7 @@ mod finding;
 mod fix;
 mod groups;
 mod growth;
+mod lines;
 mod names;
 mod polls;
 mod rule;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Finding, FindingSubject, RuleContext, RuleId, Severity};
+use super::{Finding, FindingSubject, RuleContext, RuleId, Severity, lines::Lines};
 use crate::{
     model::TaskRates,
     snapshot::{Description, FieldId, TargetId, TaskStats},
@@ -99,6 +99,7 @@ impl Rule {
             location: None,
             is_of_future: false,
             evidence: None,
+            lines: Lines::default(),
             fix: self.fix,
         }
     }

@@ -16,6 +16,7 @@ mod tier;
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::ImpactTable;
 use crate::snapshot::{Target, TaskMeta, WorkerPolls};
 
 pub use activity::{ColumnSpan, WorkerActivity};
@@ -73,7 +74,9 @@ impl Timeline {
     /// The length of the timeline, in nanoseconds.
     pub const HISTORY_NS: u64 = 20_000_000_000;
 
-    pub(super) fn advance(&mut self, snapshot: &Target) {
+    /// Adds the polls of a snapshot. `impact_table` knows the tasks of long polls, also of those that
+    /// had ended before the timeline was subscribed to.
+    pub(super) fn advance(&mut self, snapshot: &Target, impact_table: &ImpactTable) {
         let Some(workers) = &snapshot.timeline else {
             self.clear();
             return;
@@ -83,7 +86,7 @@ impl Timeline {
         let mut tracks = std::mem::take(&mut self.tracks);
         let max_polls = (MAX_POLLS / workers.len().max(1)).max(MIN_POLLS_PER_WORKER);
         for (track, polls) in tracks.iter_mut().zip(workers) {
-            self.extend(track, polls, snapshot, max_polls);
+            self.extend(track, polls, (snapshot, impact_table), max_polls);
         }
         self.tracks = tracks;
         let oldest = self.oldest_ns();
@@ -101,11 +104,17 @@ impl Timeline {
         self
     }
 
-    fn extend(&mut self, track: &mut Track, polls: &WorkerPolls, snapshot: &Target, max: usize) {
+    fn extend(
+        &mut self,
+        track: &mut Track,
+        polls: &WorkerPolls,
+        tasks: (&Target, &ImpactTable),
+        max: usize,
+    ) {
         let (now, oldest) = (self.now_ns, self.oldest_ns());
         for (tier, spans) in [(&mut track.every, &polls.every), (&mut track.ticked, &polls.ticked)]
         {
-            tier.push(spans, now, |key| self.group_of(key, snapshot));
+            tier.push(spans, now, |key| self.group_of(key, tasks));
             tier.trim(oldest, max);
         }
         let last = [&track.every, &track.ticked].into_iter().filter_map(Tier::last_end).max();
@@ -113,16 +122,17 @@ impl Timeline {
             // Up to the end of the last nested poll, that poll is drawn instead.
             let began = poll.since_ns.max(last.unwrap_or(0));
             // A poll that began while the snapshot was taken is part of the next snapshot.
-            let group = (began <= now).then(|| self.group_of(poll.key, snapshot))?;
+            let group = (began <= now).then(|| self.group_of(poll.key, tasks))?;
             Some(TimelinePoll { key: poll.key, began, ended: now, group })
         });
     }
 
     /// The group of a task, whose name is kept from now on.
-    fn group_of(&mut self, key: u64, snapshot: &Target) -> u16 {
+    fn group_of(&mut self, key: u64, (snapshot, long_polls): (&Target, &ImpactTable)) -> u16 {
         let (groups, now) = (&mut self.groups, self.now_ns);
         let known = self.tasks.entry(key).or_insert_with(|| {
-            let meta = snapshot.task(key).map(|task| Arc::clone(&task.meta));
+            let meta = snapshot.task(key).map(|task| &task.meta).or_else(|| long_polls.task(key));
+            let meta = meta.map(Arc::clone);
             let group = meta.as_ref().map_or(UNKNOWN_GROUP, |meta| groups.index(&meta.group));
             KnownTask { meta, group, last_ns: now }
         });
@@ -155,7 +165,7 @@ impl Timeline {
         self.groups.all()
     }
 
-    /// A task with polls on the timeline; `None` if it ended before it was in a snapshot.
+    /// A task with polls on the timeline; `None` if it is not known.
     pub fn task(&self, key: u64) -> Option<&Arc<TaskMeta>> {
         self.tasks.get(&key)?.meta.as_ref()
     }

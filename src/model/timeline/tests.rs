@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{Model, testing},
-    snapshot::{CurrentPoll, PollKind, PollSpan, PollSpans, TICK_NS},
+    snapshot::{CurrentPoll, LongPoll, PollKind, PollSpan, PollSpans, TICK_NS},
 };
 
 const MS: u64 = 1_000_000;
@@ -39,9 +39,13 @@ fn snapshot(now: u64, workers: impl IntoIterator<Item = WorkerPolls>) -> Target 
     snapshot
 }
 
+fn add(timeline: &mut Timeline, snapshot: &Target) {
+    timeline.advance(snapshot, &ImpactTable::default());
+}
+
 fn timeline(snapshots: impl IntoIterator<Item = Target>) -> Timeline {
     let mut timeline = Timeline::default();
-    snapshots.into_iter().for_each(|snapshot| timeline.advance(&snapshot));
+    snapshots.into_iter().for_each(|snapshot| add(&mut timeline, &snapshot));
     timeline
 }
 
@@ -82,10 +86,10 @@ fn running_poll_is_drawn_up_to_the_latest_snapshot() {
     };
     let mut timeline = timeline([running_poll(60, 0)]);
     assert_eq!(drawn(&timeline, 0, 100, 10), " A  BB????");
-    timeline.advance(&running_poll(100, 60));
+    add(&mut timeline, &running_poll(100, 60));
     assert_eq!(drawn(&timeline, 0, 100, 10), " A  BBBBBB");
     assert!(timeline.bar(0, 0, 100, 10).cells[4..].iter().all(|c| c.poll == Some((3, 40))));
-    timeline.advance(&snapshot(110, [all(100, &[(3, 40, 105)])]));
+    add(&mut timeline, &snapshot(110, [all(100, &[(3, 40, 105)])]));
     assert_eq!(drawn(&timeline, 0, 110, 11), " A  BBBBBBB", "not counted twice");
 }
 
@@ -97,7 +101,7 @@ fn open_poll_that_began_after_the_snapshot_is_in_the_next_one() {
     };
     let mut timeline = timeline([running_poll(60, 0)]);
     assert_eq!(timeline.step(0, 0, true), None);
-    timeline.advance(&running_poll(100, 60));
+    add(&mut timeline, &running_poll(100, 60));
     assert_eq!(timeline.step(0, 0, true), Some(70));
 }
 
@@ -179,13 +183,13 @@ fn ended_tasks_keep_their_names_and_groups_their_letters() {
     assert_eq!(letters, "AB");
     let mut later = testing::snapshot(200, [testing::task(9, "b2b")]);
     later.timeline = Some(vec![all(100, &[(9, 150, 160), (8, 170, 180)])]);
-    timeline.advance(&later);
+    add(&mut timeline, &later);
     assert_eq!(timeline.task(1).map(|meta| &*meta.name), Some("a-1"));
     assert_eq!(timeline.task(8), None, "it was in no snapshot");
     // The letter B is in use, so `b2b` has its next one.
     assert_eq!(drawn(&timeline, 0, 200, 20), " A B           2 ?  ");
     let long_after = 200 + 2 * Timeline::HISTORY_NS;
-    timeline.advance(&snapshot(long_after, [all(200, &[])]));
+    add(&mut timeline, &snapshot(long_after, [all(200, &[])]));
     assert_eq!(timeline.task(1), None);
 }
 
@@ -228,7 +232,7 @@ fn groups_beyond_the_letters_share_one_and_their_number_is_bounded() {
     let polls: Vec<_> = (0..2_000).map(|id| (id, id * 10, id * 10 + 5)).collect();
     snapshot.timeline = Some(vec![all(0, &polls)]);
     let mut timeline = Timeline::default();
-    timeline.advance(&snapshot);
+    add(&mut timeline, &snapshot);
     assert_eq!(timeline.groups().len(), 1_000);
     let mut letters: Vec<char> = timeline.groups().iter().map(|group| group.letter).collect();
     letters.retain(|letter| *letter != '*');
@@ -247,7 +251,7 @@ fn polls_are_bounded_in_age_and_number() {
             (0..10_000).map(|n| (1, now + n * 20_000, now + n * 20_000 + 9)).collect();
         let from = now;
         now += 10_000 * 20_000;
-        timeline.advance(&snapshot(now, [all(from, &polls)]));
+        add(&mut timeline, &snapshot(now, [all(from, &polls)]));
     }
     let track = &timeline.tracks[0];
     let kept = track.every.within(0, now).count();
@@ -294,7 +298,7 @@ proptest! {
             polls.every.missing = missing;
             let current = |&(key, since_ns, _)| CurrentPoll { key, since_ns, kind: PollKind::Poll };
             polls.current = ended.first().map(current);
-            timeline.advance(&snapshot(now, [polls]));
+            add(&mut timeline, &snapshot(now, [polls]));
         }
         let to = from.saturating_add(span);
         let bar = timeline.bar(0, from, to, columns);
@@ -320,4 +324,17 @@ proptest! {
         prop_assert_eq!(timeline.bar(0, 0, at, columns).times, whole.times.clone());
         prop_assert_eq!(whole.times.iter().sum::<u64>(), lengths.iter().map(|(_, _, n)| n).sum::<u64>());
     }
+}
+
+#[test]
+fn task_of_a_long_poll_is_known_after_its_end() {
+    let mut model = Model::default();
+    let mut with_hog = testing::snapshot(S, [testing::task(7, "hog")]);
+    with_hog.long_polls = vec![LongPoll::computing(7, 0, S / 2).into()];
+    model.advance(&with_hog.into());
+    // The timeline is subscribed to after the task has ended.
+    model.advance(&snapshot(2 * S, [all(0, &[(7, 0, S / 2), (8, S / 2, S)])]).into());
+    let timeline = model.only().timeline();
+    assert_eq!(timeline.task(7).map(|meta| &*meta.name), Some("hog"));
+    assert_eq!(timeline.task(8), None);
 }

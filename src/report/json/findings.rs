@@ -32,7 +32,7 @@ pub(in crate::report) fn finding(finding: &Finding) -> Row<'_> {
         affected_tasks: finding.affected_tasks,
         affected: list(affected),
         location: finding.location.as_deref(),
-        blocked_at: evidence.and_then(|evidence| evidence.blocked_at()),
+        blocked_at: finding.blocked_at(),
         kind: evidence.map(|evidence| evidence.kind.as_str()),
         cause: evidence.map(|evidence| evidence.cause.to_string()),
         stack: stack.map(|stack| list(stack.task_frames().iter().map(ToString::to_string))),

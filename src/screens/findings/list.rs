@@ -166,9 +166,9 @@ fn times(app: &App, finding: &Finding) -> [String; 3] {
 /// The location in at most `width` columns: the line that blocks, with its caller or, without one,
 /// where the task was spawned.
 fn place(finding: &Finding, theme: Theme, width: usize) -> String {
-    let evidence = finding.evidence.as_deref().filter(|evidence| evidence.blocked_at().is_some());
-    match (evidence, finding.location.as_deref()) {
-        (Some(evidence), _) => blocked_at(evidence, theme, width),
+    let line = finding.evidence.as_deref().zip(finding.blocked_at());
+    match (line, finding.location.as_deref()) {
+        (Some((evidence, line)), _) => blocked_at(evidence, line, theme, width),
         (None, Some(location)) => {
             let place = file_and_folder(location);
             let long = format!("spawned at {place}");
@@ -181,8 +181,8 @@ fn place(finding: &Finding, theme: Theme, width: usize) -> String {
 
 /// The line that blocks in at most `width` columns, with its caller if there is room:
 /// `compute.rs:13 ← storm::run storm.rs:98`.
-pub(super) fn blocked_at(evidence: &LongPoll, theme: Theme, width: usize) -> String {
-    let place = file_and_folder(evidence.blocked_at().unwrap_or_default());
+pub(super) fn blocked_at(evidence: &LongPoll, line: &str, theme: Theme, width: usize) -> String {
+    let place = file_and_folder(line);
     let Some(caller) = evidence.caller() else {
         return fit_path(place, width, theme.ascii).into_owned();
     };

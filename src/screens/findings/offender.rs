@@ -56,8 +56,8 @@ pub(super) fn preview(app: &App, theme: Theme, width: u16, id: &OffenderId) -> V
 fn cause(app: &App, theme: Theme, row: &OffenderRow<'_>, width: u16) -> Vec<Spans> {
     let offender = row.offender;
     let mut lines = Vec::new();
-    if offender.evidence.blocked_at().is_some() {
-        let place = list::blocked_at(&offender.evidence, theme, usize::MAX);
+    if let Some(line) = offender.evidence.blocked_at() {
+        let place = list::blocked_at(&offender.evidence, line, theme, usize::MAX);
         lines.push(fact(theme, "blocked at", place));
     }
     if (1..offender.polls).contains(&offender.polls_without_function) {

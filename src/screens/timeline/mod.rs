@@ -95,9 +95,10 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
 
 fn title(app: &App, theme: Theme) -> Spans {
     let (from, to) = app.timeline.window(app.polls());
-    let span = duration(to.saturating_sub(from));
-    let mut spans =
-        vec![(" Timeline".into(), theme.title()), (format!("  {span} across"), theme.dim())];
+    let mut spans = vec![(" Timeline".into(), theme.title())];
+    if to > from {
+        spans.push((format!("  {} across", duration(to - from)), theme.dim()));
+    }
     let (first, count) = (app.cursor().top(), app.polls().workers());
     let last = (first + app.cursor().height()).min(count);
     if last - first.min(last) < count {

@@ -143,7 +143,9 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
         parts.push(left(1, text, style));
     }
     parts.extend(lacking_cpu(model).map(|text| right(2, text, theme.warning())));
-    parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+    if target.epoch > 0 {
+        parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+    }
     parts.push(left(9, interval(app), theme.dim()));
     parts.extend(app.own_cost.map(|cost| {
         let part = left(10, own_cost(&cost), theme.dim());

@@ -8,6 +8,7 @@ use crate::{
     app::{App, HitTarget},
     model::{Cell, Column, Emphasis, Field, FieldKind, Row, TargetModel, Width},
     screens::theme::Theme,
+    text::fit_name,
 };
 
 /// The space that a column needs.
@@ -51,7 +52,8 @@ impl<C> Place<C> {
         } else if is_path {
             canvas.put_path(self.x, y, self.width, text, style);
         } else {
-            canvas.put(self.x, y, self.width, text, style);
+            let text = fit_name(text, self.width.into(), canvas.theme.ascii);
+            canvas.put(self.x, y, self.width, &text, style);
         }
     }
 

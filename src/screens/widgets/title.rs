@@ -121,7 +121,10 @@ pub fn draw_filter_error(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: 
 /// The runnable tasks of all targets and the queues of the selected one, abbreviated if there is
 /// little room.
 fn queues(app: &App, width: usize) -> String {
-    let Some(target) = app.target() else { return String::new() };
+    // A target that has not answered has no queues yet.
+    let Some(target) = app.target().filter(|target| target.epoch > 0) else {
+        return String::new();
+    };
     let runtime = &target.runtime;
     let count = |field, value: u64| {
         optional(target.description.get(field, value).ok(), |value| value.to_string())

@@ -19,7 +19,8 @@ use crate::{
     text::sanitize,
 };
 
-/// Minimum share of time on a CPU at which a thread counts as computing.
+/// Minimum time on a CPU, or share of the time, at which a thread counts as computing.
+const MIN_CPU_TIME: Duration = Duration::from_millis(100);
 const MIN_CPU_SHARE: f64 = 0.5;
 
 /// The long polls of a sample that are certain to be single polls. A task that is found in
@@ -207,10 +208,9 @@ fn cause(poll: &sampler::LongPoll) -> Cause {
         (Some(name), _) => Cause::Call(call(name)),
         (None, _) if has_blocked(poll) => Cause::PageFault,
         (None, Some(PollTimes { covered, times, .. })) => {
-            match times.cpu.as_secs_f64() >= MIN_CPU_SHARE * covered.as_secs_f64() {
-                true => Cause::Computing,
-                false => Cause::NoCpu,
-            }
+            let is_computing = times.cpu >= MIN_CPU_TIME
+                || times.cpu.as_secs_f64() >= MIN_CPU_SHARE * covered.as_secs_f64();
+            if is_computing { Cause::Computing } else { Cause::NoCpu }
         }
         (None, None) => Cause::Unknown("the CPU time of its thread could not be read".into()),
     }

@@ -243,6 +243,8 @@ impl SurveyLoop {
     /// sorted by address.
     fn merge(&self, survey: &mut Survey, tasks: Vec<TaskInfo>) {
         let mut known = mem::take(&mut survey.entries).into_iter().peekable();
+        // The samples of a task count from here on: the first survey is over before there are any.
+        let first_seen = self.began.elapsed();
         survey.entries.reserve(tasks.len());
         for task in tasks {
             let Some(key) = self.key(&task) else { continue };
@@ -251,7 +253,7 @@ impl SurveyLoop {
             survey.entries.push(match known.next_if(is_same) {
                 Some(entry) if *entry.task == task => entry,
                 Some(entry) => Entry { task: Arc::new(task), ..entry },
-                None => self.new_entry(key, task, survey.surveyed),
+                None => self.new_entry(key, task, first_seen),
             });
         }
     }

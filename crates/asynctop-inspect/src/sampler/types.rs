@@ -121,7 +121,7 @@ pub struct SampledTask {
     pub copy: usize,
     /// The state at the latest sweep, or at the latest survey if the task is new since then.
     pub state: StateKind,
-    /// The time of the survey that listed it first.
+    /// When the first survey that lists it was complete.
     pub first_seen: Duration,
     /// Samples of the threads in which it was the current task of one: the share of time that it
     /// was inside its poll.

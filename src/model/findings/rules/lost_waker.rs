@@ -17,8 +17,8 @@ pub(super) static RULE: Rule = Rule {
     measure: "idle without a waker",
     raise_ns: 0,
     clear_ns: 1_000_000_000,
-    fix: "A future that returns Pending must store cx.waker().clone() where its event will wake \
-          it. If the task is meant to wait forever, abort it when it is no longer needed.",
+    fix: "Store cx.waker().clone() where the event will wake it, before poll returns Pending. If \
+          the task is meant to wait forever, abort it when it is no longer needed.",
     needs: &[FieldId::LiveWakers],
     covers: &[],
     implies: &[],

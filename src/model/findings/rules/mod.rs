@@ -99,8 +99,16 @@ impl FromStr for RuleId {
             // A rule that begins with the given name is a closer match than any other.
             let distance =
                 |rule: &&&Rule| (!rule.name.starts_with(name), edit_distance(name, rule.name));
-            let closest = RULES.iter().min_by_key(distance).map_or("", |rule| rule.name);
-            format!("there is no rule `{}`; did you mean `{closest}`?", excerpt(name))
+            let is_close = |rule: &&Rule| {
+                !name.is_empty() && rule.name.starts_with(name)
+                    || edit_distance(name, rule.name) <= rule.name.len() / 2
+            };
+            let closest = RULES.iter().copied().min_by_key(|rule| distance(&rule));
+            let advice = match closest.filter(is_close) {
+                Some(rule) => format!("did you mean `{}`?", rule.name),
+                None => format!("the rules are {}", RULES.map(|rule| rule.name).join(", ")),
+            };
+            format!("there is no rule `{}`; {advice}", excerpt(name))
         })
     }
 }
@@ -124,5 +132,6 @@ mod tests {
         let worker_held = "there is no rule `worker-hold`; did you mean `worker-held`?";
         assert_eq!(error("worker-hold"), worker_held);
         assert!(error("blocking-pool").ends_with("did you mean `blocking-pool-exhausted`?"));
+        assert!(error("nope").contains("the rules are worker-held, worker-saturated, "));
     }
 }

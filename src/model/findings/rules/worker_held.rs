@@ -1,7 +1,7 @@
 //! One poll blocks its worker: no other task is polled on it.
 
 use crate::model::findings::{
-    Finding, FindingSubject, RuleContext, RuleId, Severity,
+    AffectedTask, Finding, FindingSubject, RuleContext, RuleId, Severity,
     fix::fix_for,
     names::display_name,
     polls::{CountedPolls, Poll, cause, polls, with_deduction},
@@ -10,7 +10,7 @@ use crate::model::findings::{
 };
 use crate::{
     model::{ImpactTable, LongPollEntry},
-    snapshot::{FieldId, PollKind, State, Target},
+    snapshot::{FieldId, ImpactAccuracy, PollKind, State, Target},
     text::{duration, plural},
 };
 
@@ -51,6 +51,7 @@ impl RuleState for WorkerHeld {
         let mut candidate = |poll: &&Poll<'_>| Finding {
             first_seen_ns: poll.began_ns,
             count: u64::from(self.counted.insert(poll)),
+            severity: severity(ctx, poll, &affected),
             evidence: poll.evidence.cloned(),
             affected: if poll.has_ended() { Vec::new() } else { affected.clone() },
             affected_tasks: if poll.has_ended() { 0 } else { affected_tasks },
@@ -99,6 +100,22 @@ pub(in crate::model) fn of_long_poll(
         active: !evidence.is_ended,
         ..RULE.candidate(evidence.began_ns, subject, net_ns, sentence)
     })
+}
+
+/// A delay that is not usual under load.
+const LONG_DELAY_NS: u64 = 10_000_000;
+
+/// A warning if other workers poll the tasks: then no task waits for long now, and how long tasks
+/// have waited because of this poll is an upper bound.
+fn severity(ctx: &RuleContext<'_>, poll: &Poll<'_>, affected: &[AffectedTask]) -> Severity {
+    let impact = poll.evidence.and_then(|evidence| evidence.impact.as_ref());
+    let has_delayed =
+        impact.is_some_and(|it| it.tasks > 0 && it.accuracy != ImpactAccuracy::UpperBound);
+    let is_harmless = ctx.target.workers.len() > 1
+        && ctx.target.description.has(FieldId::Scheduled)
+        && (poll.has_ended() || affected.iter().all(|task| task.delay_ns < LONG_DELAY_NS))
+        && !has_delayed;
+    if is_harmless { Severity::Warning } else { RULE.severity }
 }
 
 fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
@@ -154,8 +171,8 @@ mod tests {
     use crate::{
         model::testing::{snapshot, task},
         snapshot::{
-            CallKind, Cause, CurrentPoll, LongPoll, State, SystemCall, Target, TaskKind, TaskMeta,
-            TaskStats,
+            CallKind, Cause, CurrentPoll, LongPoll, PollImpact, State, SystemCall, Target,
+            TaskKind, TaskMeta, TaskStats, WorkerStats,
         },
     };
 
@@ -181,6 +198,26 @@ mod tests {
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
         assert_eq!(found[0].affected[0].name, "conn".into());
         assert!(findings_of("worker-held", [blocked_worker(2 * S - 50_000_000)]).is_empty());
+    }
+
+    #[test]
+    fn poll_is_a_warning_while_other_workers_poll_all_tasks() {
+        let severity = |delayed_ns: u64, impact: Option<ImpactAccuracy>| {
+            let mut now = blocked_worker(S / 2);
+            now.tasks[1].since_ns = 2 * S - delayed_ns;
+            now.workers.push(WorkerStats { index: 1, ..now.workers[0].clone() });
+            now.workers[1].current = None;
+            let mut poll = LongPoll::clone(&running_poll(7, S / 2, Cause::Computing));
+            poll.impact = impact
+                .map(|accuracy| PollImpact { accuracy, tasks: 3, ..PollImpact::default() }.into());
+            (now.description, now.long_polls) =
+                (crate::model::testing::with_watchdog(), vec![Arc::new(poll)]);
+            findings_of("worker-held", [now])[0].severity
+        };
+        assert_eq!(severity(LONG_DELAY_NS - 1, None), Severity::Warning);
+        assert_eq!(severity(0, Some(ImpactAccuracy::UpperBound)), Severity::Warning);
+        assert_eq!(severity(0, Some(ImpactAccuracy::Exact)), Severity::Critical);
+        assert_eq!(severity(LONG_DELAY_NS, None), Severity::Critical, "in its LIFO slot");
     }
 
     #[test]
