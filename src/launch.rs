@@ -56,6 +56,8 @@ pub struct Launched {
     name: String,
     id: u32,
     output: PathBuf,
+    /// Whether the output goes to a file for which no name was given.
+    is_temporary: bool,
     child: Mutex<Child>,
 }
 
@@ -81,6 +83,7 @@ impl Launched {
         let (program, arguments) = command.split_first().expect("a program");
         let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
         let name = excerpt(&name);
+        let is_temporary = output.is_none();
         let (file, output) = match output {
             Some(path) => (private_file::create(path)?, path.to_owned()),
             None => temporary_file(&name)?,
@@ -94,7 +97,10 @@ impl Launched {
             .process_group(0)
             .spawn();
         match child {
-            Ok(child) => Ok(Launched { name, id: child.id(), output, child: Mutex::new(child) }),
+            Ok(child) => {
+                let (id, child) = (child.id(), Mutex::new(child));
+                Ok(Launched { name, id, output, is_temporary, child })
+            }
             Err(source) => {
                 // The file is empty. If it cannot be removed, it remains.
                 let _ = fs::remove_file(output);
@@ -172,6 +178,10 @@ impl Drop for Launched {
         if self.status().is_none() {
             // `drop` cannot report an error.
             let _ = self.signal(Signal::SIGKILL);
+        }
+        if self.is_temporary && fs::metadata(&self.output).is_ok_and(|file| file.len() == 0) {
+            // If it cannot be removed, it remains.
+            let _ = fs::remove_file(&self.output);
         }
     }
 }

@@ -76,7 +76,8 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     let measured = count(runtime.measured_tasks);
     let alive = snapshot.description.get(FieldId::AliveTasks, runtime.alive_tasks);
     writeln!(out, "tasks        {measured} measured of {} alive", optional(alive.ok(), count))?;
-    writeln!(out, "runnable     {}", runnable(delays))?;
+    let is_lower_bound = snapshot.description.accuracy(FieldId::StateTime).is_lower_bound();
+    writeln!(out, "runnable     {}", runnable(delays, is_lower_bound))?;
     let slowdown = model.slowdown();
     let factor = snapshot.description.get(FieldId::Slowdown, slowdown.factor).ok().flatten();
     match (factor, slowdown.standstill_since_ns) {
@@ -117,11 +118,17 @@ fn without_cpu(load: &MachineLoad) -> String {
     )
 }
 
-fn runnable(delays: &SchedulingDelay) -> String {
+/// The runnable tasks, and for how long they have been: at least, if that is a lower bound.
+fn runnable(delays: &SchedulingDelay, is_lower_bound: bool) -> String {
+    let longest = match (is_lower_bound, delays.longest_ns) {
+        (true, 0) => return text::plural(delays.runnable as u64, "task"),
+        (true, longest) => format!("at least {}", duration(longest)),
+        (false, longest) => duration(longest),
+    };
     match delays.runnable {
         0 => "0 tasks".to_owned(),
-        1 => format!("1 task, for {}", duration(delays.longest_ns)),
-        n => format!("{} tasks, longest {}", count(n as u64), duration(delays.longest_ns)),
+        1 => format!("1 task, for {longest}"),
+        n => format!("{} tasks, longest {longest}", count(n as u64)),
     }
 }
 

@@ -6,7 +6,9 @@ mod threads;
 
 use std::io::{self, Write};
 
-use crate::{Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo};
+use crate::{
+    Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo, tokio::task::StateKind,
+};
 use tasks::write_tasks;
 use threads::{activity, write_stack, write_thread};
 
@@ -67,6 +69,11 @@ fn write_head(inspection: &Inspection, out: &mut dyn Write) -> io::Result<()> {
         count(inspection.runtimes.len(), "runtime"),
         count(inspection.tasks.iter().filter(is_async).count(), "task"),
     )?;
+    let is_complete = |task: &&TaskInfo| is_async(task) && task.state == StateKind::Complete;
+    match inspection.tasks.iter().filter(is_complete).count() {
+        0 => {}
+        complete => write!(out, " ({complete} complete, with a handle)")?,
+    }
     match inspection.tasks.iter().filter(is_closure).count() {
         0 => writeln!(out)?,
         closures => writeln!(out, ", {}", count(closures, "blocking closure"))?,
