@@ -14,8 +14,13 @@ use std::{
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     created.map_err(|error| {
-        let path = path.display();
-        let sentence = format!("cannot create {path}: {error}; name a file that does not exist");
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                "name a file in a folder that exists"
+            }
+            _ => "name a file that does not exist",
+        };
+        let sentence = format!("cannot create {}: {error}; {advice}", path.display());
         io::Error::new(error.kind(), sentence)
     })
 }

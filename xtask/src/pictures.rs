@@ -167,7 +167,7 @@ const DUMP_SIZE: (u16, u16) = (116, 16);
 /// The dashboard over a program that was not prepared.
 fn dashboard_over(asynctop: &Path, pid: &str) -> anyhow::Result<svg::Lines> {
     let terminal = Terminal::start(asynctop, &["-p", pid], PROCESS_SIZE)?;
-    terminal.wait_for("Handler::run")?;
+    terminal.wait_for("Listener::run")?;
     // The histories fill.
     thread::sleep(Duration::from_secs(20));
     Ok(terminal.lines())
@@ -179,7 +179,7 @@ fn dump_of(asynctop: &Path, pid: &str) -> anyhow::Result<svg::Lines> {
     let (program, lines) = (asynctop.display().to_string(), (DUMP_SIZE.1 - 2).to_string());
     let terminal =
         Terminal::start(Path::new("sh"), &["-c", command, &program, pid, &lines], DUMP_SIZE)?;
-    terminal.wait_for("Handler::run")?;
+    terminal.wait_for("Listener::run")?;
     thread::sleep(Duration::from_secs(1));
     Ok(terminal.lines())
 }

@@ -83,7 +83,7 @@ pub(in crate::model) fn fix_for<'a>(
 /// common, beside that of the task: all tasks of a group begin in that one.
 fn runs_the_same_code(poll: &LongPoll, evidence: &LongPoll) -> bool {
     let functions = |poll: &LongPoll| -> Vec<Arc<str>> {
-        let frames = poll.stack.iter().flat_map(|stack| &stack.frames);
+        let frames = poll.stack.iter().flat_map(|stack| stack.task_frames());
         let own = frames.filter(|frame| frame.kind == FrameKind::User);
         let functions: Vec<_> = own.map(|frame| Arc::clone(&frame.name)).collect();
         let task = functions.last().cloned();
@@ -143,6 +143,7 @@ mod tests {
             let kind = match name.split("::").next() {
                 Some("app") => FrameKind::User,
                 Some("std") => FrameKind::Std,
+                Some("probe") => FrameKind::Probe,
                 Some(name) if name.starts_with("sqlite3") => FrameKind::Native,
                 _ => FrameKind::Dependency,
             };
@@ -196,9 +197,11 @@ mod tests {
 
     #[test]
     fn query_in_a_poll_of_other_code_does_not_decide() {
-        let of_task = |task, stack| LongPoll { task, ..sampled(&[stack]) };
-        let query = of_task(2, QUERY);
-        let other: &[&str] = &["app::spin", "app::serve"];
+        let of_task = |task, stack: &[&str]| LongPoll { task, ..sampled(&[stack]) };
+        // Outside of the task, all stacks of a thread are equal.
+        let in_main = |stack: &[&'static str]| [stack, &["probe::poll", "app::main"]].concat();
+        let query = of_task(2, &in_main(QUERY));
+        let other = &in_main(&["app::spin", "app::serve"]);
         assert_eq!(fix_of(&of_task(1, DECODE), std::slice::from_ref(&query)), DATABASE);
         assert!(fix_of(&of_task(1, other), &[query]).contains("yield_now"));
     }

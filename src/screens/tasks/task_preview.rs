@@ -20,7 +20,7 @@ use crate::{
             preview,
         },
     },
-    snapshot::{FieldId, TaskStats},
+    snapshot::{Accuracy, FieldId, TaskStats},
     text::{bytes, compact_count, duration, file_and_folder, percent, plural, wrap},
 };
 
@@ -66,7 +66,11 @@ fn activity(theme: Theme, target: &TargetModel, task: &TaskStats) -> Spans {
         None => {
             let location = &task.meta.location;
             let is_known = description.has(FieldId::Location) && !location.is_empty();
-            let spawned = format!("  spawned at {}", file_and_folder(location));
+            let label = match description.accuracy(FieldId::Location) {
+                Accuracy::Exact => "spawned at",
+                _ => "future at",
+            };
+            let spawned = format!("  {label} {}", file_and_folder(location));
             spans.extend(is_known.then_some((spawned, theme.dim())));
         }
     }

@@ -21,6 +21,9 @@ const MAX_AGE: Duration = Duration::from_millis(20);
 /// time.
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_SEARCH_LOAD_DIVISOR: u32 = 20;
+/// Time in which a command has to end after the program that it has started. It is ended afterwards, and
+/// its own exit code is lost.
+const LAST_STEPS: Duration = Duration::from_secs(10);
 /// Maximum number of targets of a program.
 const MAX_TARGETS: usize = 32;
 
@@ -40,6 +43,8 @@ struct State {
     latest: Option<(Duration, Arc<Sample>)>,
     /// The reason why a process of the command could not be read in the latest search.
     denied: Option<String>,
+    /// When the sampled process was first found to have ended.
+    lost: Option<Instant>,
     /// The runtimes that are targets, by the address of their handles.
     claimed: Vec<u64>,
     /// The number of targets of this program.
@@ -210,10 +215,15 @@ impl Observed {
                 }
             }
             Err(error) => {
-                let ending = self.launched.as_ref().and_then(|command| {
-                    Some(format!("it {}; {}", command.ending()?, command.output()))
-                });
-                Err(Absence::Ended(ending.unwrap_or_else(|| error.to_string())))
+                let Some(command) = &self.launched else {
+                    return Err(Absence::Ended(error.to_string()));
+                };
+                let lost = state.lost.get_or_insert_with(Instant::now).elapsed();
+                Err(match command.ending() {
+                    Some(ending) => Absence::Ended(format!("it {ending}; {}", command.output())),
+                    None if lost < LAST_STEPS => Absence::NotYet(error.to_string()),
+                    None => Absence::Ended(error.to_string()),
+                })
             }
         }
     }
