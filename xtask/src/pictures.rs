@@ -79,7 +79,7 @@ const PICTURES: &[Picture] = &[
 
 /// Makes the pictures with these names, or all of them.
 pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
-    let others = ["console", "process", "dump"];
+    let others = ["console", "process"];
     let known: Vec<_> = PICTURES.iter().map(|picture| picture.name).chain(others).collect();
     for name in names {
         ensure!(known.contains(&&**name), "no picture {name}: there are {}", known.join(", "));
@@ -91,15 +91,9 @@ pub fn make(names: &[String], programs: &Programs) -> anyhow::Result<()> {
     if is_wanted("console") {
         write("console", &[beside_tokio_console(programs)?], CONSOLE_SIZE)?;
     }
-    if is_wanted("process") || is_wanted("dump") {
+    if is_wanted("process") {
         let server = Folder::create()?.busy_mini_redis(30)?;
-        let pid = server.pid().to_string();
-        if is_wanted("process") {
-            write("process", &[dashboard_over(&programs.asynctop, &pid)?], PROCESS_SIZE)?;
-        }
-        if is_wanted("dump") {
-            write("dump", &[dump_of(&programs.asynctop, &pid)?], DUMP_SIZE)?;
-        }
+        write("process", &[dashboard_over(&programs.asynctop, server.pid())?], PROCESS_SIZE)?;
     }
     Ok(())
 }
@@ -162,24 +156,12 @@ fn beside_tokio_console(programs: &Programs) -> anyhow::Result<svg::Lines> {
 }
 
 const PROCESS_SIZE: (u16, u16) = (116, 30);
-const DUMP_SIZE: (u16, u16) = (116, 16);
 
 /// The dashboard over a program that was not prepared.
-fn dashboard_over(asynctop: &Path, pid: &str) -> anyhow::Result<svg::Lines> {
-    let terminal = Terminal::start(asynctop, &["-p", pid], PROCESS_SIZE)?;
+fn dashboard_over(asynctop: &Path, pid: u32) -> anyhow::Result<svg::Lines> {
+    let terminal = Terminal::start(asynctop, &["-p", &pid.to_string()], PROCESS_SIZE)?;
     terminal.wait_for("Listener::run")?;
     // The histories fill.
     thread::sleep(Duration::from_secs(20));
-    Ok(terminal.lines())
-}
-
-/// The first lines of a dump.
-fn dump_of(asynctop: &Path, pid: &str) -> anyhow::Result<svg::Lines> {
-    let command = "printf '$ asynctop dump %s\\n' \"$1\"; \"$0\" dump \"$1\" | head -n \"$2\"; cat";
-    let (program, lines) = (asynctop.display().to_string(), (DUMP_SIZE.1 - 2).to_string());
-    let terminal =
-        Terminal::start(Path::new("sh"), &["-c", command, &program, pid, &lines], DUMP_SIZE)?;
-    terminal.wait_for("Listener::run")?;
-    thread::sleep(Duration::from_secs(1));
     Ok(terminal.lines())
 }

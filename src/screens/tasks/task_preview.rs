@@ -42,11 +42,14 @@ fn activity(theme: Theme, target: &TargetModel, task: &TaskStats) -> Spans {
     let description = &sample.description;
     let glyph = format!(" {} {}", theme.state_glyph(task.state), task.state.as_str());
     let mut spans = vec![(glyph, theme.state(task.state))];
-    if description.has(FieldId::StateTime) {
-        let for_ns = task.time_in_state_ns(sample.taken_ns);
+    let for_ns = task.time_in_state_ns(sample.taken_ns);
+    let is_least = description.accuracy(FieldId::StateTime).is_lower_bound();
+    // A lower bound of 0 states nothing.
+    if description.has(FieldId::StateTime) && (for_ns > 0 || !is_least) {
         let ago = if task.state.is_done() { " ago" } else { "" };
         let preposition = if task.state.is_done() { "" } else { "for " };
-        spans.push((format!(" {preposition}{}{ago}", duration(for_ns)), Style::new()));
+        let least = if is_least { theme.glyph("≥ ", ">= ") } else { "" };
+        spans.push((format!(" {preposition}{least}{}{ago}", duration(for_ns)), Style::new()));
     }
     let is_polling = |poll: &crate::snapshot::CurrentPoll| poll.key == task.key;
     let mut workers = sample.workers.iter();

@@ -55,7 +55,7 @@ impl Names {
 impl Named {
     fn new(task: &TaskInfo) -> Named {
         let names = &task.names;
-        let own = names.location.as_ref().or_else(|| most_likely(names));
+        let own = names.location.as_ref().or(names.contains.first());
         // A stripped program has no types; the line of the code distinguishes the tasks.
         let spawned = task.spawned_at.as_ref();
         let name = match (&names.futures[..], own, spawned) {
@@ -83,41 +83,7 @@ impl Named {
     }
 }
 
-/// The line that is most likely the future's own: in the file of a module of its type, such as
-/// `src/server.rs` of `app::server::Conn::run`, or else the first one.
-fn most_likely(names: &TypeNames) -> Option<&CodeLocation> {
-    let is_of_type = |location: &&CodeLocation| {
-        let path = location.file.strip_suffix("/mod.rs").unwrap_or(&location.file);
-        let module = path.rsplit('/').next().map(|file| file.trim_end_matches(".rs"));
-        let modules = names.futures.iter().flat_map(|future| future.split("::"));
-        modules.into_iter().any(|part| Some(part) == module)
-    };
-    names.contains.iter().find(is_of_type).or(names.contains.first())
-}
-
 /// `src/server/conn.rs:42`
 fn place(location: &CodeLocation) -> String {
     sanitize(&format!("{}:{}", short_source_path(&location.file), location.line)).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn line_in_the_file_of_the_type_is_most_likely() {
-        let of = |futures: &[&str], files: &[&str]| {
-            let at = |file: &&str| CodeLocation { file: (*file).to_owned(), line: 1, column: 1 };
-            let mut names = TypeNames::default();
-            names.contains = files.iter().map(at).collect();
-            names.futures = futures.iter().map(|future| (*future).to_owned()).collect();
-            most_likely(&names).map(|location| location.file.clone())
-        };
-        let files = ["src/cmd/get.rs", "src/db/mod.rs", "src/server.rs"];
-        let future = ["app::server::Listener::run::{{closure}}"];
-        assert_eq!(of(&future, &files).as_deref(), Some("src/server.rs"));
-        assert_eq!(of(&["app::db::purge"], &files).as_deref(), Some("src/db/mod.rs"));
-        assert_eq!(of(&["app::other::run"], &files).as_deref(), Some("src/cmd/get.rs"));
-        assert_eq!(of(&[], &[]), None);
-    }
 }

@@ -33,7 +33,8 @@ pub struct TypeNames {
     /// The start of the `async fn` or block. Needs symbols and line tables.
     pub location: Option<CodeLocation>,
     /// The start of each `async fn` or block whose code is part of the future: its own, unless it
-    /// never returns, and inlined ones that it awaits. Also available in stripped programs.
+    /// never returns, and inlined ones that it awaits. Those in the file of a module of the type come
+    /// first. Also available in stripped programs.
     pub contains: Vec<CodeLocation>,
 }
 
@@ -104,7 +105,9 @@ impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
             };
             location = self.location(&all);
         }
-        let contains = self.contained_locations(poll, &closures);
+        let mut contains = self.contained_locations(poll, &closures);
+        // One in the file of a module of the type is most likely the future's own. The sort is stable.
+        contains.sort_by_key(|location| !is_in_module_of(&futures, location));
         TypeNames { futures, location, contains }
     }
 
@@ -231,6 +234,15 @@ impl<'a, M: Memory + ?Sized> FutureNamer<'a, M> {
     }
 }
 
+/// Whether a location is in the file of a module of one of these types, such as `src/server.rs` of
+/// `app::server::Conn::run`.
+fn is_in_module_of(futures: &[String], location: &CodeLocation) -> bool {
+    let path = location.file.strip_suffix("/mod.rs").unwrap_or(&location.file);
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let module = file.strip_suffix(".rs").unwrap_or(file);
+    futures.iter().flat_map(|future| future.split("::")).any(|part| part == module)
+}
+
 /// Beginnings of the names of drop glue, by version of the compiler and mangling.
 const GLUE: [&str; 3] = ["drop_in_place<", "drop_in_place::<", "drop_glue::<"];
 
@@ -263,6 +275,17 @@ fn future_type_in(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_of_a_module_belongs_to_the_type() {
+        let is_own = |future: &str, file: &str| {
+            let location = CodeLocation { file: file.to_owned(), line: 1, column: 1 };
+            is_in_module_of(&[future.to_owned()], &location)
+        };
+        let future = "app::server::Listener::run::{{closure}}";
+        assert!(is_own(future, "src/server.rs") && is_own(future, "src/server/mod.rs"));
+        assert!(!is_own(future, "src/cmd/get.rs") && !is_own("app::db::purge", "src/server.rs"));
+    }
 
     #[test]
     fn future_types_in_names_of_functions() {

@@ -237,7 +237,7 @@ fn poll_of_a_local_task_is_reported_once() {
     assert_eq!(polls.iter().map(|poll| Some(poll.task)).collect::<Vec<_>>(), [local]);
 }
 
-/// Why the running poll of a `block_on` that was called at `created` is harmless, if it is. `closure`
+/// The reason for which the running poll of a `block_on` that was called at `created` is harmless. `closure`
 /// has been running since `THEN + 100 ms`.
 fn harmless_block_on(closure: Option<Announcement>, created: i64) -> Option<&'static str> {
     let mut program = TestProgram::new();
