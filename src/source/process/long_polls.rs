@@ -42,8 +42,15 @@ pub(super) fn running_on(sample: &Sample, tid: u32) -> Option<&sampler::LongPoll
 /// The long polls of a runtime, converted once for each change.
 #[derive(Debug, Default)]
 pub(super) struct LongPolls {
-    known: HashMap<u64, Arc<LongPoll>>,
+    known: HashMap<u64, Known>,
     revision: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    poll: Arc<LongPoll>,
+    /// Whether the poll is in `block_in_place`, once that is known.
+    in_place: Option<bool>,
 }
 
 /// A long poll of the sampler, with its task and worker in the snapshot.
@@ -55,7 +62,7 @@ pub(super) struct SampledPoll<'a> {
     /// The time in it in which the whole process was stopped, in nanoseconds.
     pub stopped_ns: u64,
     /// Whether the thread has handed its worker over to another one, as `block_in_place` does.
-    /// `None` if the threads of the workers have not been read since the poll began.
+    /// `None` if the latest survey does not show it. An earlier answer is kept.
     pub handed_over: Option<bool>,
 }
 
@@ -71,17 +78,19 @@ impl LongPolls {
         for sampled in polls {
             let number = sampled.poll.number;
             numbers.insert(number);
-            let known = self.known.get(&number).filter(|known| is_same(known, &sampled));
-            converted.push(match known {
-                Some(known) => Arc::clone(known),
-                None => {
-                    self.revision += 1;
-                    let poll = LongPoll { revision: self.revision, ..convert(&sampled, &name) };
-                    let poll = Arc::new(poll);
-                    self.known.insert(number, Arc::clone(&poll));
-                    poll
-                }
-            });
+            let known = self.known.get(&number);
+            if let Some(known) = known.filter(|known| is_same(&known.poll, &sampled)) {
+                converted.push(Arc::clone(&known.poll));
+                continue;
+            }
+            self.revision += 1;
+            let stack = stack(sampled.poll);
+            let in_place = in_place(&sampled, stack.as_deref())
+                .or_else(|| known.and_then(|known| known.in_place));
+            let poll = convert(&sampled, stack, in_place, &name);
+            let poll = Arc::new(LongPoll { revision: self.revision, ..poll });
+            self.known.insert(number, Known { poll: Arc::clone(&poll), in_place });
+            converted.push(poll);
         }
         self.known.retain(|number, _| numbers.contains(number));
         let surplus = converted.len().saturating_sub(Target::MAX_LONG_POLLS);
@@ -113,24 +122,28 @@ fn is_same(known: &LongPoll, sampled: &SampledPoll<'_>) -> bool {
         && known.no_stack.as_deref() == poll.no_stack.as_deref().map(sanitize).as_deref()
 }
 
-fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPoll {
+/// A poll of which it is not known whether it is in `block_in_place` counts like one that is.
+fn convert(
+    sampled: &SampledPoll<'_>,
+    stack: Option<Arc<Stack>>,
+    in_place: Option<bool>,
+    name: impl Fn(u64) -> Arc<str>,
+) -> LongPoll {
     let SampledPoll { poll, task, worker, .. } = *sampled;
     let length_ns = nanos(poll.at_least);
     let without_cpu = time_without_cpu(sampled);
-    let stack = stack(poll);
     let profile =
         stack.as_ref().map(|stack| ProfileEntry::from_stacks(&[(Arc::clone(stack), 1)], 1));
-    let net_ns = match in_place(sampled, stack.as_deref()) {
-        Some(true) => Some(0),
-        Some(false) => Some(length_ns.saturating_sub(without_cpu.total_ns())),
-        None => None,
+    let net_ns = match in_place {
+        Some(false) => length_ns.saturating_sub(without_cpu.total_ns()),
+        Some(true) | None => 0,
     };
     LongPoll {
         is_lower_bound: true,
         worker,
         is_ended: !poll.is_running,
         cause: cause(poll),
-        net_ns,
+        net_ns: Some(net_ns),
         without_cpu,
         captures: u32::from(stack.is_some()),
         profile: profile.unwrap_or_default(),
@@ -142,17 +155,15 @@ fn convert(sampled: &SampledPoll<'_>, name: impl Fn(u64) -> Arc<str>) -> LongPol
 }
 
 /// Whether a poll is in `block_in_place`, so that it delays no other task. `None` if that is unknown:
-/// the functions of its stack have no names, and no survey shows whether its thread still has a worker,
-/// as the next one does while the poll lasts, or had one.
+/// the functions of its stack have no names, and no survey during the poll shows whether its thread
+/// has a worker. A later one does not: the thread may have taken another worker over.
 fn in_place(sampled: &SampledPoll<'_>, stack: Option<&Stack>) -> Option<bool> {
     if sampled.handed_over == Some(true) || stack.is_some_and(Stack::is_in_block_in_place) {
         return Some(true);
     }
     let is_runtime = |frame: &Frame| matches!(frame.kind, FrameKind::Runtime | FrameKind::Probe);
     let has_names = stack.is_some_and(|stack| stack.frames.iter().any(is_runtime));
-    let is_open = sampled.poll.is_running || sampled.worker.is_none();
-    let is_unknown = is_open && sampled.handed_over.is_none() && !has_names;
-    (!is_unknown).then_some(false)
+    (has_names || sampled.handed_over.is_some()).then_some(false)
 }
 
 /// Whether the thread was found blocked: off the CPU and not runnable.

@@ -41,9 +41,9 @@ pub(super) struct RuntimeSource {
     names: Names,
     long_polls: LongPolls,
     workers: Workers,
-    /// Whether a survey has found the threads of all workers. Another one may not, while
-    /// `block_in_place` hands one over.
-    knows_worker_threads: bool,
+    /// Whether a survey has found the workers' counters, which name their threads. Another one may not,
+    /// while `block_in_place` hands a worker over.
+    has_counted_workers: bool,
     /// Opened for the first sample of a runtime.
     machine: Option<MachineReader>,
     /// The time of the latest survey that the sums include.
@@ -72,7 +72,7 @@ impl RuntimeSource {
             names: Names::default(),
             long_polls: LongPolls::default(),
             workers: Workers::default(),
-            knows_worker_threads: false,
+            has_counted_workers: false,
             machine: None,
             surveyed: None,
             is_due: false,
@@ -144,7 +144,7 @@ impl RuntimeSource {
         };
         self.tallies.clear();
         (self.long_polls, self.workers) = (LongPolls::default(), Workers::default());
-        (self.machine, self.surveyed, self.knows_worker_threads) = (None, None, false);
+        (self.machine, self.surveyed, self.has_counted_workers) = (None, None, false);
         Some(index)
     }
 
@@ -168,7 +168,7 @@ impl RuntimeSource {
         self.target.tasks = self.tasks(sample, &tasks, index, is_update);
         self.target.workers = self.workers.rows(sample, index, is_update);
         self.target.machine = Some(self.machine(sample));
-        self.knows_worker_threads |= has_worker_threads(runtime);
+        self.has_counted_workers |= !runtime.workers.is_empty();
         self.target.long_polls = self.long_polls(sample, index);
         if is_update {
             (self.surveyed, self.is_due) = (Some(sample.surveyed), false);
@@ -247,7 +247,7 @@ impl RuntimeSource {
                 task,
                 worker: worker.and_then(|it| it.worker),
                 stopped_ns: Stop::overlap_ns(&stops, began_ns, began_ns + length_ns),
-                handed_over: match self.knows_worker_threads {
+                handed_over: match self.has_counted_workers {
                     true => handed_over(sample, &sample.runtimes[index], poll),
                     false => Some(false),
                 },
@@ -316,20 +316,18 @@ fn stop(stop: &ProcessStop) -> Stop {
 const HAND_OVER: Duration = Duration::from_millis(100);
 
 /// Whether the thread of a poll has handed its worker over to another thread: it polls a task of a
-/// multi-thread runtime and is none of the workers' threads. `None` before a survey that shows it.
+/// multi-thread runtime and is none of the workers' threads. `None` unless the latest survey shows it:
+/// one during the poll.
 fn handed_over(sample: &Sample, runtime: &RuntimeInfo, poll: &LongPoll) -> Option<bool> {
     if runtime.flavor != Flavor::MultiThread || poll.task.kind != TaskKind::Task {
         return Some(false);
     }
     let is_worker = runtime.workers.iter().any(|worker| worker.tid == Some(poll.tid));
-    let is_shown = sample.surveyed >= poll.began + HAND_OVER;
+    let is_shown = sample.surveyed >= poll.began + HAND_OVER
+        && (poll.is_running || sample.surveyed <= poll.began + poll.at_least);
     // The thread that takes a worker over may be too new for the survey.
-    (is_shown && (is_worker || has_worker_threads(runtime))).then_some(!is_worker)
-}
-
-/// Whether the threads of all workers are known.
-fn has_worker_threads(runtime: &RuntimeInfo) -> bool {
-    !runtime.workers.is_empty() && runtime.workers.iter().all(|worker| worker.tid.is_some())
+    let has_all = !runtime.workers.is_empty() && runtime.workers.iter().all(|it| it.tid.is_some());
+    (is_shown && (is_worker || has_all)).then_some(!is_worker)
 }
 
 /// Whether the tasks of local sets are attributed to the runtime at `index`. A `LocalSet` is not a
