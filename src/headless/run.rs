@@ -263,9 +263,9 @@ mod tests {
         }
     }
 
-    fn documents(format: Format) -> Vec<Value> {
-        let plan = Plan {
-            run_time: Some(Duration::from_millis(30)),
+    fn plan(run_time: Duration, format: Format) -> Plan {
+        Plan {
+            run_time: Some(run_time),
             hog: false,
             is_command: false,
             interval: Duration::from_millis(1),
@@ -273,7 +273,11 @@ mod tests {
             ascii: false,
             thresholds: Thresholds::default(),
             fail_on: Vec::new(),
-        };
+        }
+    }
+
+    fn documents(format: Format) -> Vec<Value> {
+        let plan = plan(Duration::from_millis(30), format);
         let (_not_interrupted, interrupted) = mpsc::channel();
         let mut run = Run::new(&plan, vec![Box::new(SteadySource::default())], interrupted);
         let mut out = Vec::new();
@@ -282,6 +286,18 @@ mod tests {
         documents
             .map(|document: Result<Value, _>| document.expect("JSON")["targets"][0].take())
             .collect()
+    }
+
+    #[test]
+    fn interrupt_cuts_a_run_of_limited_duration_short() {
+        for (run_time, expected) in [(Some(Duration::from_secs(3600)), true), (None, false)] {
+            let plan = Plan { run_time, ..plan(Duration::ZERO, Format::Text) };
+            let (interrupt, interrupted) = mpsc::channel();
+            interrupt.send(()).expect("it is received");
+            let mut run = Run::new(&plan, vec![Box::new(SteadySource::default())], interrupted);
+            run.write(&mut Vec::new()).expect("a Vec takes everything");
+            assert_eq!(run.is_cut_short(), expected, "{run_time:?}");
+        }
     }
 
     fn assert_rates(document: &Value) {

@@ -31,6 +31,10 @@ fn invalid_input_is_an_error_of_one_sentence() {
         (&["lab", "Cargo.toml"], "there is no such key; the keys are: title, runtime"),
         (&["scenarios", "--kinds", "mixed"], "cannot be used with"),
         (&["labb"], "similar subcommand exists: 'lab'"),
+        (
+            &["--for", "1s", "--fail-on", "leak", "--threshold", "leak=off"],
+            "leak can never fire here: it is switched off",
+        ),
         (&["--for", "soon"], "500ms, 3s or 2m"),
         (&["--for", "3"], "it has no unit"),
         (&["--for", "0s"], "100ms to 24h"),
