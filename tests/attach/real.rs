@@ -189,10 +189,12 @@ fn real_target_has_its_tasks_findings_and_locks_and_a_restarted_one_is_a_new_epo
     watch.wait_for("end of the connection", |s, _| lost(s));
     std::fs::remove_file(&socket).unwrap();
     drop(target);
-    let _restarted = TargetProcess::start(&socket);
+    let restarted = TargetProcess::start(&socket);
     let snapshot = watch.wait_for("restarted target", |s, _| {
         s.epoch == 2 && !lost(s) && key(s, "sleeper-5").is_some()
     });
     let sleepers = snapshot.tasks.iter().filter(|task| &*task.meta.group == "sleeper");
     assert_eq!(sleepers.count(), 5, "only the tasks of the restarted target");
+    drop(restarted);
+    std::fs::remove_file(&socket).unwrap();
 }
