@@ -63,7 +63,7 @@ pub(in crate::model) fn fix_for<'a>(
         return SLEEP;
     }
     let mut polls = polls.filter(|poll| poll.kind == PollKind::Poll);
-    if polls.any(|poll| runs_the_same_code(poll, evidence) && passes_through(poll, &DATABASES)) {
+    if polls.any(|poll| passes_through(poll, &DATABASES) && runs_the_same_code(poll, evidence)) {
         return DATABASE;
     }
     match (&evidence.cause, call.map(|call| call.kind)) {
@@ -89,8 +89,11 @@ fn runs_the_same_code(poll: &LongPoll, evidence: &LongPoll) -> bool {
         let task = functions.last().cloned();
         functions.into_iter().filter(|function| Some(function) != task.as_ref()).collect()
     };
-    let others = functions(poll);
-    poll.task == evidence.task || functions(evidence).iter().any(|one| others.contains(one))
+    let shares_function = || {
+        let others = functions(poll);
+        functions(evidence).iter().any(|one| others.contains(one))
+    };
+    poll.task == evidence.task || shares_function()
 }
 
 /// Whether any captured stack of the poll passes through one of these libraries.

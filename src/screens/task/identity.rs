@@ -4,14 +4,18 @@ use ratatui::style::Style;
 
 use super::Details;
 use crate::{
-    screens::widgets::{canvas::Spans, columns::width_of},
+    screens::widgets::{
+        canvas::Spans,
+        columns::width_of,
+        task_facts::{location_label, time_in_state},
+    },
     snapshot::{Accuracy, FieldId, TaskKind},
-    text::{UNAVAILABLE, count, duration, fit_path},
+    text::{UNAVAILABLE, count, fit_path},
 };
 
 /// As many facts on each line as fit into `width` columns.
 pub(super) fn lines(details: &Details<'_>, width: usize) -> Vec<Spans> {
-    let Details { app, theme, model, task, .. } = *details;
+    let Details { app, theme, model, target, task, .. } = *details;
     let meta = &task.meta;
     let state = format!("{} {}", theme.state_glyph(task.state), task.state.as_str());
     let stage = task.stage.as_ref().filter(|_| details.description().has(FieldId::Stage));
@@ -24,7 +28,7 @@ pub(super) fn lines(details: &Details<'_>, width: usize) -> Vec<Spans> {
         dim(format!("group {}", meta.group)),
         vec![
             (state, theme.state(task.state)),
-            (format!("{}{stage}", time_in_state(details)), Style::new()),
+            (format!("{}{stage}", time_in_state(theme, target, task)), Style::new()),
         ],
         plain(location(details, &meta.location, width)),
     ];
@@ -54,28 +58,13 @@ pub(super) fn lines(details: &Details<'_>, width: usize) -> Vec<Spans> {
     lines
 }
 
-/// ` for 3.38s`, or how long ago the task ended.
-fn time_in_state(details: &Details<'_>) -> String {
-    let Details { theme, target, task, .. } = *details;
-    let description = details.description();
-    let is_least = description.accuracy(FieldId::StateTime).is_lower_bound();
-    let least = if is_least { theme.glyph("≥ ", ">= ") } else { "" };
-    match description.get(FieldId::StateTime, task.time_in_state_ns(target.taken_ns)) {
-        Err(_) => String::new(),
-        // Nothing is known.
-        Ok(0) if is_least => String::new(),
-        Ok(since) if task.state.is_done() => format!(" {} ago", duration(since)),
-        Ok(since) => format!(" for {least}{}", duration(since)),
-    }
-}
-
 /// The line of the spawn or, where that is not known, of the future. A long path is cut at its start.
 fn location(details: &Details<'_>, location: &str, width: usize) -> String {
-    let fitting =
-        |word: &str| fit_path(location, width.saturating_sub(word.len() + 2), details.theme.ascii);
-    match details.description().accuracy(FieldId::Location) {
-        Accuracy::Exact => format!("spawned at {}", fitting("spawned at ")),
-        _ if location.is_empty() => format!("location {UNAVAILABLE}"),
-        _ => format!("future at {}", fitting("future at ")),
+    let description = details.description();
+    if location.is_empty() && *description.accuracy(FieldId::Location) != Accuracy::Exact {
+        return format!("location {UNAVAILABLE}");
     }
+    let label = location_label(description);
+    let left = width.saturating_sub(label.len() + 3);
+    format!("{label} {}", fit_path(location, left, details.theme.ascii))
 }

@@ -18,9 +18,10 @@ use crate::{
             bars::parts_bar,
             canvas::{Canvas, Spans},
             preview,
+            task_facts::{location_label, time_in_state},
         },
     },
-    snapshot::{Accuracy, FieldId, TaskStats},
+    snapshot::{FieldId, TaskStats},
     text::{bytes, compact_count, duration, file_and_folder, percent, plural, wrap},
 };
 
@@ -42,15 +43,7 @@ fn activity(theme: Theme, target: &TargetModel, task: &TaskStats) -> Spans {
     let description = &sample.description;
     let glyph = format!(" {} {}", theme.state_glyph(task.state), task.state.as_str());
     let mut spans = vec![(glyph, theme.state(task.state))];
-    let for_ns = task.time_in_state_ns(sample.taken_ns);
-    let is_least = description.accuracy(FieldId::StateTime).is_lower_bound();
-    // A lower bound of 0 states nothing.
-    if description.has(FieldId::StateTime) && (for_ns > 0 || !is_least) {
-        let ago = if task.state.is_done() { " ago" } else { "" };
-        let preposition = if task.state.is_done() { "" } else { "for " };
-        let least = if is_least { theme.glyph("≥ ", ">= ") } else { "" };
-        spans.push((format!(" {preposition}{least}{}{ago}", duration(for_ns)), Style::new()));
-    }
+    spans.push((time_in_state(theme, sample, task), Style::new()));
     let is_polling = |poll: &crate::snapshot::CurrentPoll| poll.key == task.key;
     let mut workers = sample.workers.iter();
     let worker = workers.find(|worker| worker.current.as_ref().is_some_and(is_polling));
@@ -69,11 +62,8 @@ fn activity(theme: Theme, target: &TargetModel, task: &TaskStats) -> Spans {
         None => {
             let location = &task.meta.location;
             let is_known = description.has(FieldId::Location) && !location.is_empty();
-            let label = match description.accuracy(FieldId::Location) {
-                Accuracy::Exact => "spawned at",
-                _ => "future at",
-            };
-            let spawned = format!("  {label} {}", file_and_folder(location));
+            let spawned =
+                format!("  {} {}", location_label(description), file_and_folder(location));
             spans.extend(is_known.then_some((spawned, theme.dim())));
         }
     }

@@ -20,5 +20,6 @@ pub mod preview;
 pub mod stack;
 pub mod table;
 pub mod targets;
+pub mod task_facts;
 pub mod title;
 pub mod worker_bars;

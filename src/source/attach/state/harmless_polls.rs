@@ -40,11 +40,12 @@ impl Program {
             }
         }
         let local = LocalPolls::new(&self.tasks);
-        // A multi-thread runtime has workers for its tasks.
+        // A multi-thread runtime has workers for its tasks: there, each `block_on` is alone.
         let has_own_workers = self.has_workers && !self.has_local_tasks;
-        let closures = ClosurePolls::new(&self.tasks);
+        let closures = (!has_own_workers).then(|| ClosurePolls::new(&self.tasks));
         let is_alone = |task: &Task| {
-            task.meta.kind == TaskKind::BlockOn && (has_own_workers || closures.contain(task))
+            task.meta.kind == TaskKind::BlockOn
+                && closures.as_ref().is_none_or(|closures| closures.contain(task))
         };
         let blocks_worker = |poll: &EndedPoll| {
             let task = self.tasks.by_key(poll.task);
