@@ -55,7 +55,7 @@ fn report_of_each_flavor_shows_work() {
         assert_eq!(report["runtime"]["flavor"], flavor);
         assert_eq!(report["workers"].as_array().unwrap().len(), workers);
         let run = phase(&report, "run");
-        assert!(run["duration_ns"].as_u64().unwrap() > 500_000_000);
+        assert!(run["duration_ns"].as_u64().unwrap() > 0);
         for work in run["work"].as_array().unwrap() {
             assert!(work["done"].as_u64().unwrap() > 0, "{work}");
         }
