@@ -92,7 +92,7 @@ fn report(model: &Model) {
         String::from_utf8(out).expect("UTF-8")
     };
     let summary = Summary::default();
-    let text = written(&|out| text::write(model, &summary, out));
+    let text = written(&|out| text::write(model, &summary, false, out));
     let json = written(&|out| json::write(model, &summary, out));
     let line = written(&|out| json::write_line(model, &summary, out));
     let csv = written(&|out| csv::write(model, out));

@@ -149,6 +149,10 @@ impl App {
                 chosen.swap(at, at + 1);
                 next = at + 1;
             }
+            KeyCode::Char('a') => {
+                let others = choices.iter().filter(|choice| !choice.is_chosen);
+                chosen.extend(others.map(|choice| choice.name));
+            }
             KeyCode::Char('r') => {
                 self.chosen_columns.remove(table);
                 self.prompt = Prompt::Columns { at: 0 };
@@ -188,6 +192,9 @@ mod tests {
         stage.keys("kkr<Esc>");
         assert_eq!((titles(&stage)[0], &stage.app.prompt), ("ID", &Prompt::None));
         assert_eq!(stage.app.column_setting(), None);
+        stage.keys("ca<Esc>");
+        assert_eq!(stage.app.chosen_columns["tasks"].len(), TaskRow::fields().len());
+        assert_eq!(titles(&stage)[..3], ["ID", "STATE", "NAME"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::App;
 use crate::{
     model::{
@@ -187,6 +189,16 @@ impl App {
     /// The groups on the screen, in their order.
     pub fn group_rows(&self) -> &[GroupRow] {
         if let Rows::Groups(rows) = &self.rows { rows } else { &[] }
+    }
+
+    /// The width of the longest name among the rows, in cells; of many rows, the first ones.
+    pub fn longest_name(&self) -> usize {
+        const MEASURED_ROWS: usize = 1_000;
+        let model = self.model();
+        let task = |row: &TaskRow| Some(model.task_of_row(*row)?.1.meta.name.width());
+        let tasks = self.task_rows().iter().take(MEASURED_ROWS).filter_map(task);
+        let groups = self.group_rows().iter().take(MEASURED_ROWS).map(|group| group.name.width());
+        tasks.chain(groups).max().unwrap_or(0)
     }
 
     /// The resources on the screen, in their order.

@@ -93,6 +93,9 @@ pub struct WatchArgs {
     /// Do not capture the mouse
     #[arg(long)]
     pub no_mouse: bool,
+    /// Print the text report of the last snapshot when the screen closes
+    #[arg(long)]
+    pub summary: bool,
     /// Threshold at which a rule fires, such as worker-held=200ms, or off. May be repeated;
     /// `asynctop config` lists the rules
     #[arg(long = "threshold", value_name = "RULE=VALUE")]
@@ -359,6 +362,7 @@ impl WatchArgs {
             no_color: self.no_color || outer.no_color,
             ascii: self.ascii || outer.ascii,
             no_mouse: self.no_mouse || outer.no_mouse,
+            summary: self.summary || outer.summary,
             // Later ones take precedence.
             thresholds: [outer.thresholds, self.thresholds].concat(),
             fail_on: [outer.fail_on, self.fail_on].concat(),
@@ -388,6 +392,7 @@ impl WatchArgs {
         dashboard::Options {
             settings: Settings { theme, ascii: self.ascii, ..Settings::default() },
             mouse: !self.no_mouse,
+            summary: self.summary,
             interval: self.interval(),
             run_time: self.run_time,
             thresholds: self.thresholds(),

@@ -10,7 +10,7 @@ mod export;
 mod follower;
 
 use std::{
-    io,
+    io::{self, BufWriter, Write},
     sync::mpsc::{self, Sender},
     thread,
     time::{Duration, SystemTime},
@@ -21,6 +21,7 @@ use anyhow::anyhow;
 use crate::{
     app::{App, ChosenColumns, Effect, Event, Settings, SourceLine},
     model::{Model, Thresholds},
+    report::{Summary, text},
     screens,
     signals::Notice,
     source::{Collector, CollectorHandle, Source},
@@ -37,6 +38,8 @@ pub struct Options {
     pub settings: Settings,
     /// Whether to capture the mouse.
     pub mouse: bool,
+    /// Whether to print the text report of the last snapshot when the dashboard ends.
+    pub summary: bool,
     /// Time between snapshots.
     pub interval: Duration,
     /// The time after which the dashboard ends.
@@ -139,7 +142,7 @@ fn copy(app: &App) -> io::Result<String> {
     })
 }
 
-/// Shows the targets of these sources until the user quits.
+/// Shows the targets of these sources until the user quits, then prints the report if it is requested.
 ///
 /// # Errors
 /// If the terminal fails, or a thread cannot be started.
@@ -171,8 +174,16 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
         .map_err(|error| anyhow!("cannot use this terminal: {error}; try --headless"))?;
     let result = event_loop::run(&mut screen, &events, &mut app, &mut outside);
     drop(guard);
+    let result = result.and_then(|()| if options.summary { print_report(&app) } else { Ok(()) });
     // A terminal that is gone ends the program without an error.
     result.or_else(|error| if term::is_gone() { Ok(()) } else { Err(error) })
+}
+
+/// Prints the text report of the last snapshot.
+fn print_report(app: &App) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    text::write(app.live_model(), &Summary::default(), app.settings.ascii, &mut out)?;
+    Ok(out.flush()?)
 }
 
 fn end_after(time: Duration, events: Sender<Event>) -> anyhow::Result<()> {

@@ -123,12 +123,7 @@ impl<'a> Run<'a> {
         }
         let model = self.model_since(self.phase_start.as_ref());
         match self.plan.format {
-            Format::Text if self.plan.ascii => {
-                let mut report = Vec::new();
-                text::write(&model, &self.summary, &mut report)?;
-                out.write_all(text::in_ascii(&String::from_utf8_lossy(&report)).as_bytes())?;
-            }
-            Format::Text => text::write(&model, &self.summary, out)?,
+            Format::Text => text::write(&model, &self.summary, self.plan.ascii, out)?,
             Format::Json => json::write(&model, &self.summary, out)?,
             Format::Jsonl => json::write_line(&model, &self.summary, out)?,
             Format::Csv => csv::write(&model, out)?,

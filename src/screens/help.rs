@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The terms used on the screens.
-const TERMS: [(&str, &str); 14] = [
+const TERMS: [(&str, &str); 16] = [
     ("busy", "inside poll, on a worker"),
     ("scheduled", "woken and not yet polled. A task that blocks its worker delays all the others"),
     (
@@ -26,9 +26,19 @@ const TERMS: [(&str, &str); 14] = [
     ("poll", "one call of the task's Future::poll: it runs until the next await that has to wait"),
     (
         "slowdown",
-        "1 / the mean of (work rate now / work rate of the baseline) over the workloads \
-         that await each result before they ask for the next. Now: the last second, or three hold times of the hog if that is longer. \
+        "1 / the mean of (work rate now / work rate of the baseline) over the closed-loop workloads. \
+         Now: the last second, or three hold times of the hog if that is longer. \
          Baseline: the last five seconds without a hog. ×4: a quarter of the work is done; ×∞: none",
+    ),
+    (
+        "closed-loop",
+        "of a workload whose instances await each result before they ask for the next. The work of \
+         the others, such as heartbeats, has no slowdown",
+    ),
+    (
+        "task-seconds",
+        "scheduling delay that long polls caused, added up over the delayed tasks: 16 tasks delayed \
+         for 2 s are 32",
     ),
     (
         "sched delay",
@@ -43,7 +53,9 @@ const TERMS: [(&str, &str); 14] = [
     (
         "timeline",
         "height of a column: share of its time in polls. Letter and color: the group with most \
-         of that time. A name along a line: one single poll. ·: unknown",
+         of that time, the same for the whole session. R3: one poll of the task of group R \
+         with this number in its name. \
+         A name along a line: one single poll",
     ),
     (
         "estimated",

@@ -367,6 +367,19 @@ fn ascii_flag_restricts_the_output_to_ascii() {
 }
 
 #[test]
+fn summary_is_printed_when_the_screen_closes() {
+    let mut terminal = dashboard(&["--summary", "--ascii", "--flavor", "current-thread"]);
+    terminal.wait_for_text(BUSIEST);
+    terminal.keys("q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+    let output = terminal.raw();
+    for line in ["asynctop  lab:mixed  current-thread x1  up", "\r\nfindings\r\n"] {
+        assert!(output.contains(line), "{line}: {output}");
+    }
+}
+
+#[test]
 fn keys_are_read_from_the_terminal_if_stdin_is_not_one() {
     let mut terminal = Terminal::shell("\"$ASYNCTOP\" </dev/null");
     terminal.wait_for_text(BUSIEST);

@@ -20,11 +20,21 @@ const TOP: usize = 10;
 /// The slowdown of workloads that complete nothing.
 const STANDSTILL: &str = "×∞";
 
-/// Writes the report; nothing before the first snapshot.
+/// Writes the report, with ASCII symbols only if `ascii`; nothing before the first snapshot.
 ///
 /// # Errors
 /// If `out` cannot be written.
-pub fn write(model: &Model, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+pub fn write(
+    model: &Model,
+    summary: &Summary,
+    ascii: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if ascii {
+        let mut report = Vec::new();
+        write(model, summary, false, &mut report)?;
+        return out.write_all(in_ascii(&String::from_utf8_lossy(&report)).as_bytes());
+    }
     for (i, target) in model.targets().iter().enumerate() {
         if i > 0 {
             writeln!(out)?;
@@ -141,7 +151,7 @@ fn slowdown_factor(factor: Option<Factor>) -> String {
 }
 
 /// Replaces the non-ASCII symbols of the report; names keep their characters.
-pub fn in_ascii(report: &str) -> String {
+fn in_ascii(report: &str) -> String {
     let symbols = [
         ('–', "-"),
         ('—', "-"),
@@ -306,16 +316,16 @@ mod tests {
 
     fn written(model: &Model, summary: &Summary) -> String {
         let mut out = Vec::new();
-        write(model, summary, &mut out).expect("a Vec takes everything");
+        write(model, summary, false, &mut out).expect("a Vec takes everything");
         String::from_utf8(out).expect("UTF-8")
     }
 
     #[test]
     fn report_in_ascii_has_only_ascii_symbols() {
         let (model, summary) = testing::fixed();
-        let report = in_ascii(&written(&model, &summary));
-        let other: Vec<_> = report.lines().filter(|line| !line.is_ascii()).collect();
-        assert!(other.is_empty(), "{other:#?}");
+        let mut report = Vec::new();
+        write(&model, &summary, true, &mut report).expect("a Vec takes everything");
+        assert!(report.is_ascii(), "{}", String::from_utf8_lossy(&report));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ratatui::{Terminal, backend::TestBackend, layout::Size};
 use crate::{
     Histogram,
     app::{App, Effect, Overlay, Settings, ThemeName},
-    fixture::{advance, lab_command},
+    fixture::{Stage, advance, lab_command},
     model::testing::{self, lab, snapshot, task},
     screens::{self, HitMap},
     snapshot::{
@@ -204,6 +204,17 @@ fn task_details() {
     next.distributions.push((DistributionKey::Task(key.id), distributions));
     advance(&mut app, &next.into(), Duration::ZERO);
     insta::assert_snapshot!(screen(&mut app, 90, 40));
+}
+
+#[test]
+fn names_are_not_cut_while_a_line_has_free_cells() {
+    let mut stage = Stage::new();
+    let mut target = stage.world.step();
+    let renamed = target.tasks.iter_mut().find(|task| &*task.meta.name == "cruncher");
+    Arc::make_mut(&mut renamed.expect("a task").meta).name = "painter:program-1".into();
+    stage.show(&target.into());
+    assert!(stage.screen(80, 24).contains(" painter:program-1 "));
+    assert!(stage.screen(40, 12).contains("painter:"));
 }
 
 #[test]

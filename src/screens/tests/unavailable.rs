@@ -106,7 +106,7 @@ impl Lacking {
             write(&mut report).expect("a Vec takes everything");
             output.push((name.to_owned(), String::from_utf8(report).expect("UTF-8")));
         };
-        write("text", &|out| text::write(model, &summary, out));
+        write("text", &|out| text::write(model, &summary, false, out));
         write("json", &|out| json::write(model, &summary, out));
         write("csv", &|out| csv::write(model, out));
         output

@@ -25,9 +25,11 @@ pub(super) struct Palette {
 /// The palette of these settings; `None` without colors.
 pub(super) fn of(settings: Settings) -> Option<&'static Palette> {
     let is_light = settings.background == Some(Background::Light);
+    let has_own_hues = matches!(settings.colors, ColorDepth::Indexed | ColorDepth::True);
     match (settings.theme, is_light) {
         (ThemeName::Mono, _) => None,
         (ThemeName::Default, _) if settings.colors == ColorDepth::None => None,
+        (ThemeName::Default, _) if settings.background.is_none() && has_own_hues => Some(&MEDIUM),
         (ThemeName::Default, false) => Some(&NAMED),
         (ThemeName::Dark, _) => Some(&DARK),
         (ThemeName::Default, true) | (ThemeName::Light, _) => Some(&LIGHT),
@@ -93,6 +95,28 @@ static DARK: Palette = Palette {
     critical: Hue(0xff6b6b, Color::LightRed),
     is_named: false,
     ..NAMED
+};
+
+/// Neither dark nor light: for terminals that do not report their background.
+static MEDIUM: Palette = Palette {
+    key: Hue(0x0087af, Color::Cyan),
+    good: Hue(0x5f8700, Color::Green),
+    warning: Hue(0xaf7f00, Color::Yellow),
+    critical: Hue(0xe0393e, Color::Red),
+    busy: Hue(0x3d82e0, Color::Blue),
+    groups: [
+        Hue(0x3d82e0, Color::Blue),
+        Hue(0xaf7f00, Color::Yellow),
+        Hue(0x5f8700, Color::Green),
+        Hue(0xaf5faf, Color::Magenta),
+        Hue(0x0087af, Color::Cyan),
+        Hue(0x5f87d7, Color::LightBlue),
+        Hue(0xd75f87, Color::LightMagenta),
+        Hue(0x00875f, Color::LightGreen),
+        Hue(0x7f7faf, Color::LightCyan),
+        Hue(0xc0703f, Color::LightYellow),
+    ],
+    is_named: false,
 };
 
 /// No yellow and no light color among the named ones: they cannot be read on white.
@@ -195,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn medium_colors_are_visible_on_any_background() {
+        let Palette { key, good, warning, critical, busy, groups, .. } = &MEDIUM;
+        for Hue(rgb, _) in [key, good, warning, critical, busy].into_iter().chain(groups) {
+            for background in [0x1e1e1e, 0xffffff] {
+                let contrast = contrast(*rgb, background);
+                assert!(contrast >= 3.0, "{rgb:06x} on {background:06x}: {contrast:.1}");
+            }
+        }
+    }
+
+    #[test]
     fn named_colors_of_light_themes_are_dark() {
         let pale = [Color::Yellow, Color::White, Color::Gray, Color::LightYellow, Color::LightCyan];
         for palette in [&LIGHT, &COLOR_BLIND_LIGHT] {
@@ -217,7 +252,10 @@ mod tests {
         );
         assert_eq!(color(ThemeName::Dark, ColorDepth::Indexed, None), Some(Color::Indexed(179)));
         assert_eq!(color(ThemeName::Dark, ColorDepth::Sixteen, None), Some(Color::Yellow));
-        assert_eq!(color(ThemeName::Default, ColorDepth::True, None), Some(Color::Yellow));
+        let dark = Some(Background::Dark);
+        assert_eq!(color(ThemeName::Default, ColorDepth::True, dark), Some(Color::Yellow));
+        assert_eq!(color(ThemeName::Default, ColorDepth::Indexed, None), Some(Color::Indexed(136)));
+        assert_eq!(color(ThemeName::Default, ColorDepth::Sixteen, None), Some(Color::Yellow));
         assert_eq!(color(ThemeName::Default, ColorDepth::Sixteen, light), Some(Color::Magenta));
         assert_eq!(color(ThemeName::Default, ColorDepth::None, None), None);
         assert_eq!(color(ThemeName::Mono, ColorDepth::True, light), None);

@@ -155,7 +155,8 @@ pub fn draw_urgent(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
             (format!(" cancel {name}? x to confirm, Esc to keep it"), theme.warning())
         }
         (Prompt::Columns { .. }, _) => {
-            let text = " Space shows or hides, ← → move the column, r restores, Esc closes";
+            let text =
+                " Space shows or hides, ← → move the column, a shows all, r restores, Esc closes";
             let text = if theme.ascii { text.replace("← →", "h l") } else { text.to_owned() };
             (text, theme.dim())
         }

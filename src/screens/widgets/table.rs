@@ -172,8 +172,18 @@ impl<R: Row> Fields<R> {
             let rank = if field.rank == 0 { u8::MAX } else { field.rank };
             Spec { column: at, width, rank, right: field.kind.is_number() }
         };
-        let specs: Vec<_> = fields.iter().enumerate().map(spec).collect();
-        let places = places(&specs, sorted.unwrap_or(usize::MAX), width);
+        let mut specs: Vec<_> = fields.iter().enumerate().map(spec).collect();
+        let sorted_at = sorted.unwrap_or(usize::MAX);
+        let mut places = self::places(&specs, sorted_at, width);
+        // Names are not cut if that needs no column to be dropped.
+        if let Some(name) = fields.iter().position(|field| field.name == "name") {
+            let of_name = &mut specs[name].width;
+            of_name.wanted = (app.longest_name() as u16).clamp(of_name.wanted, of_name.max);
+            let wider = self::places(&specs, sorted_at, width);
+            if wider.len() == places.len() {
+                places = wider;
+            }
+        }
         Fields { fields, titles, sorted, places }
     }
 
