@@ -212,7 +212,7 @@ fn dump(args: &DumpArgs) -> anyhow::Result<()> {
         read.options(),
         *all,
         format,
-        output.as_deref(),
+        output.as_deref().filter(|path| *path != Path::new("-")),
         &mut out,
     ))
 }

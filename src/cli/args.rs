@@ -261,7 +261,7 @@ pub struct DumpArgs {
     /// Print every task and every frame; by default, equal tasks are one entry
     #[arg(long)]
     pub all: bool,
-    /// Write to this file, which must not exist
+    /// Write to this file, which must not exist; `-` is stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The options for reading the program.

@@ -1,5 +1,7 @@
 //! Errors of the command line, in one sentence.
 
+use std::num::ParseIntError;
+
 use clap::{
     CommandFactory,
     error::{ContextKind, ContextValue, ErrorKind},
@@ -80,8 +82,13 @@ fn problem(error: &clap::Error) -> String {
         }
         ErrorKind::InvalidValue => format!("invalid value '{value}' for '{arg}'"),
         ErrorKind::ValueValidation => {
-            let reason = std::error::Error::source(error).map(ToString::to_string);
-            format!("invalid value '{value}' for '{arg}': {}", reason.unwrap_or_default())
+            let source = std::error::Error::source(error);
+            let is_number = source.is_some_and(|source| source.is::<ParseIntError>());
+            let reason = match source {
+                Some(_) if is_number => "not a whole number; write one such as 2".to_owned(),
+                source => source.map(ToString::to_string).unwrap_or_default(),
+            };
+            format!("invalid value '{value}' for '{arg}': {reason}")
         }
         ErrorKind::UnknownArgument => format!("unexpected argument '{arg}' found"),
         ErrorKind::InvalidSubcommand => {
@@ -171,8 +178,12 @@ mod tests {
                 "--hog applies only to the lab; leave it out, or use `asynctop lab`",
             ),
             (
+                &["--workers", "two"],
+                "invalid value 'two' for '--workers <N>': not a whole number; write one such as 2",
+            ),
+            (
                 &["--headless", "man"],
-                "flags before the command belong to `lab`; leave them out here",
+                "flags before this command apply only to `lab`, `attach` and `run`; leave them out here",
             ),
         ];
         for (args, expected) in expected {

@@ -215,7 +215,7 @@ where
         if lab == LabArgs::default() && watch == WatchArgs::default() && !has_program {
             return Ok(request);
         }
-        let message = "flags before the command belong to `lab`; leave them out here";
+        let message = "flags before this command apply only to `lab`, `attach` and `run`; leave them out here";
         Err(CliError::Usage(message.to_owned()))
     };
     match command {

@@ -92,7 +92,9 @@ impl Run<'_> {
         }
         let advice = match self.plan.is_command {
             true => "",
-            false => "; start the target with console-subscriber, or wait longer with --for",
+            false => {
+                "; check the address, start the target with console-subscriber, or wait longer with --for"
+            }
         };
         Some(format!("cannot watch {}{advice}", targets.join(", ")))
     }

@@ -55,7 +55,7 @@ fn invalid_input_is_an_error_of_one_sentence() {
         (&["--hog-hold", "ever"], "or never"),
         (&["--format", "yaml"], "text, json, jsonl, csv"),
         (&["--no-such-flag"], "unexpected argument '--no-such-flag'"),
-        (&["--headless", "man"], "belong to `lab`"),
+        (&["--headless", "man"], "apply only to `lab`"),
         (&["--fail-on", "worker-hold"], "did you mean `worker-held`?"),
         (&["--fail-on", "worker-held=5"], "write it like 100ms"),
         (&["--threshold", "leak"], "write RULE=VALUE"),
@@ -65,7 +65,7 @@ fn invalid_input_is_an_error_of_one_sentence() {
         (&["compare", "--connections", "0"], "1..=50000"),
         (&["--config", "no/such.toml"], "cannot read the configuration no/such.toml"),
         (&["--config", "Cargo.toml"], "there is no such key"),
-        (&["--headless", "config"], "belong to `lab`"),
+        (&["--headless", "config"], "apply only to `lab`"),
         (&["lab", "mixed", "more"], "unexpected argument 'more'"),
     ];
     for (args, part) in expected {

@@ -16,7 +16,7 @@ use crate::{
 #[test]
 fn dump_all_lists_every_task_separately() {
     let case = Case::new("dump");
-    let (pid, output) = case.lab("dump $PID --all");
+    let (pid, output) = case.lab("dump $PID --all -o -");
     let dump = text(&output.stdout);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{dump}");
     assert!(dump.starts_with(&format!("process {pid} (asynctop): 1 runtime, ")), "{dump}");

@@ -67,7 +67,9 @@ impl Access {
                     .into()
             }
             _ if self.may_trace => {
-                "a security module or a user namespace denies it even to CAP_SYS_PTRACE".into()
+                "a security module or a user namespace denies it even to CAP_SYS_PTRACE; inspect \
+                 it from outside its container, or change the policy"
+                    .into()
             }
             (Some(owner), _) if *user == 0 => format!(
                 "it belongs to user {owner} and this user is root without CAP_SYS_PTRACE; start \
