@@ -191,14 +191,17 @@ impl App {
         if let Rows::Groups(rows) = &self.rows { rows } else { &[] }
     }
 
-    /// The width of the longest name among the rows, in cells; of many rows, the first ones.
+    /// The width of the longest name among the tasks or groups on the screen or, without them, of the
+    /// threads of workers, in cells; of many rows, the first ones.
     pub fn longest_name(&self) -> usize {
         const MEASURED_ROWS: usize = 1_000;
         let model = self.model();
         let task = |row: &TaskRow| Some(model.task_of_row(*row)?.1.meta.name.width());
         let tasks = self.task_rows().iter().take(MEASURED_ROWS).filter_map(task);
         let groups = self.group_rows().iter().take(MEASURED_ROWS).map(|group| group.name.width());
-        tasks.chain(groups).max().unwrap_or(0)
+        let threads = self.worker_rows().iter().filter_map(|worker| worker.stats.thread.as_deref());
+        let longest = tasks.chain(groups).max();
+        longest.or_else(|| threads.map(UnicodeWidthStr::width).max()).unwrap_or(0)
     }
 
     /// The resources on the screen, in their order.

@@ -45,7 +45,7 @@ fn a_run_ends_with_its_command_and_has_its_exit_code() {
     let folder = Folder::new("run");
     // The lab ends when a line with one of its tasks has been written.
     let script = "\"$ASYNCTOP\" lab mixed --headless --for 10m & \
-                  until grep -q heartbeat-1 lines; do sleep 0.05; done; kill -INT $!; wait; exit 7";
+                  until grep -q heartbeats.rs lines; do sleep 0.05; done; kill -INT $!; wait; exit 7";
     let (mut child, id) = watched(&folder, script);
     assert_eq!(child.wait().unwrap().code(), Some(7));
     let last = only_target(&last_line(&folder));

@@ -24,7 +24,7 @@ static FIELDS: &[WorkerField] = &[
         .shown(1, 4, 4, 4)
         .exact(|_, r| r.stats.index.into()),
     WorkerField::new("thread", "THREAD", "name of the thread", Text, |_, r| r.stats.thread.as_deref().into())
-        .of(FieldId::WorkerThread).shown(10, 8, 12, 15)
+        .of(FieldId::WorkerThread).shown(10, 8, 12, 20)
         .styled(|_, _| Emphasis::Dim),
     WorkerField::new("busy_bar", "BUSY", "share of the time inside polls or not parked", Graph, |_, r| r.busy.into())
         .shown(5, 10, 10, 10),

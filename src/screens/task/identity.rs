@@ -10,7 +10,7 @@ use crate::{
         task_facts::{location_label, time_in_state},
     },
     snapshot::{Accuracy, FieldId, TaskKind},
-    text::{UNAVAILABLE, count, fit_path},
+    text::{UNAVAILABLE, count, fit_path, wrap},
 };
 
 /// As many facts on each line as fit into `width` columns.
@@ -42,9 +42,8 @@ pub(super) fn lines(details: &Details<'_>, width: usize) -> Vec<Spans> {
     if app.has_several_targets() {
         facts.push(dim(format!("target {}", model.name())));
     }
-    if !meta.fields.is_empty() {
-        facts.push(dim(meta.fields.to_string()));
-    }
+    let fields = wrap(&meta.fields, width.saturating_sub(2));
+    facts.extend(fields.into_iter().filter(|line| !line.is_empty()).map(dim));
     let mut lines: Vec<Spans> = Vec::new();
     for fact in facts {
         match lines.last_mut() {

@@ -11,7 +11,7 @@ use crate::{
         widgets::{bars::bar, canvas::Spans},
     },
     snapshot::{FieldId, State},
-    text::{UNAVAILABLE, count, duration, percent, rate, wrap},
+    text::{UNAVAILABLE, count, duration, optional, percent, rate, wrap},
 };
 
 /// The width of the labels.
@@ -80,52 +80,53 @@ fn fact(details: &Details<'_>, label: &str, text: &str, style: Style, width: usi
 pub(super) fn counts(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let Details { theme, task, rates, .. } = *details;
     let description = details.description();
-    // The value as text, or the reason why it is unavailable.
-    let known = |field, text: &dyn Fn() -> String| match description.reason(field) {
-        None => text(),
-        Some(reason) => format!("{UNAVAILABLE} ({reason})"),
-    };
-    let short = |field, text: String| match description.has(field) {
-        true => text,
-        false => UNAVAILABLE.to_owned(),
-    };
     let [longest_poll, longest_delay] = longest(details);
-    let wakers = match task.live_wakers {
-        _ if task.state.is_done() => UNAVAILABLE.to_owned(),
-        wakers => match description.get_some(FieldId::LiveWakers, wakers) {
-            Ok(wakers) => wakers.to_string(),
-            Err(reason) => format!("{UNAVAILABLE} ({reason})"),
-        },
-    };
-    let lost = task.state == State::Idle
-        && description.get_some(FieldId::LiveWakers, task.live_wakers) == Ok(0);
+    let known =
+        |field, text: String| if description.has(field) { text } else { UNAVAILABLE.into() };
     let mean = match (description.has(FieldId::Busy), description.has(FieldId::Polls)) {
         (true, true) => duration(task.busy_ns.checked_div(task.polls).unwrap_or(0)),
         _ => UNAVAILABLE.to_owned(),
     };
     let rate = |value| if rates.unknown { UNAVAILABLE.to_owned() } else { rate(value) };
-    let polls = || format!("{}, {} per second", count(task.polls), rate(rates.shown.polls));
-    let self_wakes = short(FieldId::SelfWakes, count(task.self_wakes));
-    let wakes = || format!("{}, {} per second", count(task.wakes), rate(rates.wakes));
-    let facts = [
-        ("polls", known(FieldId::Polls, &polls)),
-        ("max poll", format!("{}, mean {mean}", short(FieldId::MaxPoll, longest_poll))),
-        ("max delay", known(FieldId::MaxDelay, &|| format!("{longest_delay} from wake to poll"))),
-        ("wakes", format!("{}; {self_wakes} self-wakes", known(FieldId::Wakes, &wakes))),
-        (
-            "wakers",
-            if lost {
-                "0: nothing can wake this task, so it will never run again".into()
-            } else {
-                wakers
-            },
-        ),
-    ];
-    let line = |(name, text): (&str, String)| {
-        let style = if lost && name == "wakers" { theme.critical() } else { Style::new() };
-        fact(details, name, &text, style, width)
+    let (poll_rate, wake_rate) = (rate(rates.shown.polls), rate(rates.wakes));
+    let self_wakes = known(FieldId::SelfWakes, count(task.self_wakes));
+    let wakers = description.get_some(FieldId::LiveWakers, task.live_wakers);
+    let lost = task.state == State::Idle && wakers == Ok(0);
+    let wakers = match wakers {
+        _ if task.state.is_done() => UNAVAILABLE.to_owned(),
+        _ if lost => "0: nothing can wake this task, so it will never run again".to_owned(),
+        wakers => optional(wakers.ok(), |wakers| wakers.to_string()),
     };
-    facts.into_iter().flat_map(line).collect()
+    let facts = [
+        ("polls", FieldId::Polls, format!("{}, {poll_rate} per second", count(task.polls))),
+        ("max poll", FieldId::MaxPoll, format!("{longest_poll}, mean {mean}")),
+        ("max delay", FieldId::MaxDelay, format!("{longest_delay} from wake to poll")),
+        (
+            "wakes",
+            FieldId::Wakes,
+            format!("{}, {wake_rate} per second; {self_wakes} self-wakes", count(task.wakes)),
+        ),
+        ("wakers", FieldId::LiveWakers, wakers),
+    ];
+    // Fields that are unavailable for the same reason share a line.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut lines = Vec::new();
+    for (name, field, text) in facts {
+        let Some(reason) = description.reason(field) else {
+            let style = if lost && name == "wakers" { theme.critical() } else { Style::new() };
+            lines.extend(fact(details, name, &text, style, width));
+            continue;
+        };
+        match reasons.iter_mut().find(|(of, _)| *of == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    for (reason, names) in reasons {
+        let text = format!("{}: {reason}", names.join(", "));
+        lines.extend(fact(details, UNAVAILABLE, &text, theme.dim(), width));
+    }
+    lines
 }
 
 /// The longest poll and the longest scheduling delay of a task. Where those of the list are lower

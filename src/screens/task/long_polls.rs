@@ -16,9 +16,12 @@ use unicode_width::UnicodeWidthStr;
 use super::Details;
 use crate::{
     model::LongPollEntry,
-    screens::{theme::Theme, widgets::canvas::Spans},
-    snapshot::{PollImpact, PollKind},
-    text::{duration, fit, plural},
+    screens::{
+        theme::Theme,
+        widgets::canvas::{Spans, paragraph},
+    },
+    snapshot::{FieldId, PollImpact, PollKind},
+    text::{UNAVAILABLE, duration, fit, plural},
 };
 
 /// The number of delayed tasks named per poll.
@@ -67,6 +70,15 @@ pub(super) fn lines(details: &Details<'_>, width: usize, max: usize) -> Vec<Span
     }));
     lines.extend(more(others_max, delayed_by));
     lines
+}
+
+/// The statement that there are none, or the reason why they are unknown.
+pub(super) fn none(details: &Details<'_>, width: usize) -> Vec<Spans> {
+    let text = match details.description().reason(FieldId::LongPolls) {
+        Some(reason) => format!("{UNAVAILABLE} long polls: {reason}"),
+        None => format!("no poll of {} or longer recorded", duration(details.model.long_poll_ns())),
+    };
+    paragraph(&text, width, details.theme.dim())
 }
 
 fn when(entry: &LongPollEntry, now: u64) -> String {

@@ -79,6 +79,9 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
             let mut events = activity::lines(&details, left);
             let available = statistics.len().saturating_sub(events.len() + 1).max(LONG_POLLS);
             events.extend(long_polls::lines(&details, left, available));
+            if events.is_empty() {
+                events = long_polls::none(&details, left);
+            }
             lines.extend(beside(events, statistics, left, theme));
         }
         None => {

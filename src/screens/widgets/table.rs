@@ -11,6 +11,9 @@ use crate::{
     text::fit_name,
 };
 
+/// The columns with the names of the rows.
+const NAMES: [Column; 2] = ["name", "thread"];
+
 /// The space that a column needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec<C> {
@@ -174,11 +177,15 @@ impl<R: Row> Fields<R> {
         };
         let mut specs: Vec<_> = fields.iter().enumerate().map(spec).collect();
         let sorted_at = sorted.unwrap_or(usize::MAX);
+        // Names have the width of the longest one if that needs no column to be dropped.
+        let name = fields.iter().position(|field| NAMES.contains(&field.name));
+        if let Some(name) = name {
+            let Width { wanted, max, .. } = &mut specs[name].width;
+            *max = (app.longest_name() as u16).clamp(*wanted, *max);
+        }
         let mut places = self::places(&specs, sorted_at, width);
-        // Names are not cut if that needs no column to be dropped.
-        if let Some(name) = fields.iter().position(|field| field.name == "name") {
-            let of_name = &mut specs[name].width;
-            of_name.wanted = (app.longest_name() as u16).clamp(of_name.wanted, of_name.max);
+        if let Some(name) = name {
+            specs[name].width.wanted = specs[name].width.max;
             let wider = self::places(&specs, sorted_at, width);
             if wider.len() == places.len() {
                 places = wider;
