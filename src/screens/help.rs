@@ -160,6 +160,7 @@ fn symbols(app: &App, theme: Theme) -> Vec<Section> {
         severity(Severity::Critical, "critical finding: other tasks are stopped"),
         severity(Severity::Warning, "warning: a finding that costs performance"),
         severity(Severity::Info, "finding for information"),
+        ("name".to_owned(), theme.new_row(), "a task that has just started".to_owned()),
         glyph("● ○ ↻", "H h R", "on a graph: hog on, hog off, another runtime"),
         glyph("▸", ">", "selected, or the offending frame of a stack"),
         glyph("▼ ▲", "v ^", "sort order: largest first, smallest first"),

@@ -68,7 +68,7 @@ fn dump_of_another_program_is_an_error_of_one_line() {
         assert_eq!(run(&["dump", bad]).status.code(), Some(2), "{bad}");
     }
     let before = run(&["--headless", "dump", "1"]);
-    assert!(error_of(&before).contains("belong to `lab`"), "{}", error_of(&before));
+    assert!(error_of(&before).contains("apply only to `lab`"), "{}", error_of(&before));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn contradictory_command_line_is_an_error() {
         (&["-p", "0"][..], "it is neither a process ID nor the name of a program"),
         (&["-p", "1", "--hog", "spin"], "--hog applies only to the lab"),
         (&["-p", "1", "lab"], "-p watches a running program instead of the lab"),
-        (&["-p", "1", "ps"], "flags before the command belong to `lab`"),
+        (&["-p", "1", "ps"], "flags before this command apply only to `lab`"),
         (&["--no-stop"], "--no-stop applies to a program that is watched by its process ID"),
         (&["--realtime"], "--realtime applies to a program that is watched by its process ID"),
         (&["attach", "pid:0"], "it is neither a process ID nor the name of a program"),

@@ -58,6 +58,11 @@ impl Theme {
         self.color(|palette| palette.good, Modifier::empty())
     }
 
+    /// The name of a row that has just appeared.
+    pub(super) fn new_row(self) -> Style {
+        self.color(|palette| palette.good, Modifier::UNDERLINED)
+    }
+
     pub(super) fn warning(self) -> Style {
         self.color(|palette| palette.warning, Modifier::BOLD)
     }

@@ -239,7 +239,7 @@ impl<R: Row> Fields<R> {
             let style = match emphasis {
                 Emphasis::Plain => plain,
                 Emphasis::Dim | Emphasis::Unknown => theme.dim(),
-                Emphasis::New => theme.good(),
+                Emphasis::New => theme.new_row(),
                 Emphasis::Warning => theme.warning(),
                 Emphasis::Share(share) => theme.share(share),
                 Emphasis::Length(length_ns) => {
