@@ -173,20 +173,20 @@ fn symbols(app: &App, theme: Theme) -> Vec<Section> {
         ("Symbols".to_owned(), symbols),
         ("Terms".to_owned(), TERMS.map(|(word, meaning)| entry(word, meaning)).into()),
     ];
+    let mut program = vec![entry(
+        "interval",
+        &format!("{} between samples", duration(app.interval.as_nanos() as u64)),
+    )];
     if let Some(cost) = &app.own_cost {
         let cpu = optional(cost.cpu_share, |share| format!("{} of one CPU", percent(share)));
-        let cost = vec![
-            entry("CPU", &cpu),
-            entry("memory", &optional(cost.memory, bytes)),
-            entry("frame", &format!("{} to draw, the longest", duration(cost.frame_ns))),
-        ];
-        let measuring = app.measuring_share().map(|share| {
-            let text = format!("{} of one CPU, estimated: 53ns per poll", percent(share));
-            entry("measuring", &text)
-        });
-        let cost = cost.into_iter().chain(measuring).collect();
-        sections.push(("Cost of this program, last two seconds".to_owned(), cost));
+        program.push(entry("CPU", &cpu));
+        program.push(entry("memory", &optional(cost.memory, bytes)));
+        program.push(entry("frame", &format!("{} to draw, the longest", duration(cost.frame_ns))));
     }
+    program.extend(app.measuring_share().map(|share| {
+        entry("measuring", &format!("{} of one CPU, estimated: 53ns per poll", percent(share)))
+    }));
+    sections.push(("asynctop itself, last two seconds".to_owned(), program));
     sections
 }
 

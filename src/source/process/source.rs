@@ -315,15 +315,21 @@ fn stop(stop: &ProcessStop) -> Stop {
 /// The age of a poll at which it has called `block_in_place`, if it ever does.
 const HAND_OVER: Duration = Duration::from_millis(100);
 
+/// The time after which another thread has certainly taken the worker over.
+const TAKE_OVER: Duration = Duration::from_secs(3);
+
 /// Whether the thread of a poll has handed its worker over to another thread: it polls a task of a
 /// multi-thread runtime and is none of the workers' threads. `None` unless the latest survey shows it:
-/// one during the poll.
+/// one during the poll, at which no other thread waited for a CPU. On a busy machine, it may be the one
+/// that is about to take the worker over.
 fn handed_over(sample: &Sample, runtime: &RuntimeInfo, poll: &LongPoll) -> Option<bool> {
     if runtime.flavor != Flavor::MultiThread || poll.task.kind != TaskKind::Task {
         return Some(false);
     }
     let is_worker = runtime.workers.iter().any(|worker| worker.tid == Some(poll.tid));
-    let is_shown = sample.surveyed >= poll.began + HAND_OVER
+    let others_wait = sample.runnable.iter().any(|tid| *tid != poll.tid);
+    let since = if others_wait { TAKE_OVER } else { HAND_OVER };
+    let is_shown = sample.surveyed >= poll.began + since
         && (poll.is_running || sample.surveyed <= poll.began + poll.at_least);
     // The thread that takes a worker over may be too new for the survey.
     let has_all = !runtime.workers.is_empty() && runtime.workers.iter().all(|it| it.tid.is_some());

@@ -254,6 +254,7 @@ impl Sampler {
                 false => Vec::new(),
             },
             stops: hits.stops.clone(),
+            runnable: survey.runnable.clone(),
             surveyed: survey.surveyed,
             survey_interval: survey.survey_interval,
             sweeps: survey.sweeps,

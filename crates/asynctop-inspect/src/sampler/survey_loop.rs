@@ -12,6 +12,7 @@ use fastrand::Rng;
 
 use crate::{
     Check, InspectError, Inspection, Options, Process, RuntimeInfo, Stop, TaskInfo, TaskKind,
+    ThreadInfo,
     process::threads,
     sampler::{
         Shared,
@@ -43,6 +44,7 @@ pub(super) struct Survey {
     pub runtimes: Vec<RuntimeInfo>,
     /// The sampled threads, without their hits.
     pub threads: Vec<SampledThread>,
+    pub runnable: Vec<u32>,
     pub checks: Vec<Check>,
     pub surveyed: Duration,
     pub survey_interval: Duration,
@@ -158,6 +160,8 @@ impl SurveyLoop {
         tasks.sort_unstable_by_key(|task| task.address);
         let words = self.process.current_words.clone();
         let contexts = self.process.contexts.clone();
+        let is_runnable = |it: &&ThreadInfo| it.state == 'R' && it.worker.is_none();
+        let runnable = threads.iter().filter(is_runnable).map(|thread| thread.tid).collect();
         let sampled: HashSet<u32> = words.iter().map(|word| word.tid).collect();
         let threads: Vec<SampledThread> = threads
             .into_iter()
@@ -175,7 +179,7 @@ impl SurveyLoop {
             .collect();
         let shared = Arc::clone(&self.shared);
         let mut survey = lock(&shared.survey);
-        survey.threads = threads;
+        (survey.threads, survey.runnable) = (threads, runnable);
         survey.runtimes = runtimes;
         survey.checks = checks;
         survey.surveyed = began;

@@ -56,6 +56,8 @@ pub struct Sample {
     pub tasks: Vec<SampledTask>,
     /// The threads that are sampled, by id.
     pub threads: Vec<SampledThread>,
+    /// The threads that were no workers, and on a CPU or waiting for one, at the latest survey.
+    pub runnable: Vec<u32>,
     /// Runtimes and local sets, as of the latest survey.
     pub runtimes: Vec<RuntimeInfo>,
     /// The long polls that are running, and those that have ended in the last 60 seconds, in the order
