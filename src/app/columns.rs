@@ -94,6 +94,11 @@ impl App {
         }
     }
 
+    /// Whether the columns of the screen can be chosen.
+    pub fn has_columns(&self) -> bool {
+        self.table().is_some()
+    }
+
     /// All columns of the table of the screen: the chosen ones in their order, then the others.
     pub fn column_choices(&self) -> Vec<ColumnChoice> {
         let Some((table, defaults)) = self.table() else { return Vec::new() };
@@ -143,11 +148,9 @@ impl App {
             KeyCode::Char(' ') | KeyCode::Enter => chosen.push(name),
             KeyCode::Left | KeyCode::Char('h' | '-') if at > 0 && at < chosen.len() => {
                 chosen.swap(at, at - 1);
-                next = at - 1;
             }
             KeyCode::Right | KeyCode::Char('l' | '+') if at + 1 < chosen.len() => {
                 chosen.swap(at, at + 1);
-                next = at + 1;
             }
             KeyCode::Char('a') => {
                 let others = choices.iter().filter(|choice| !choice.is_chosen);
@@ -164,6 +167,9 @@ impl App {
         // A table has at least one column.
         if chosen != names(&choices) && !chosen.is_empty() {
             self.chosen_columns.insert(table, chosen);
+            // The cursor follows a column that is shown or moved.
+            let mut shown = self.column_choices().into_iter().take_while(|choice| choice.is_chosen);
+            next = shown.position(|choice| choice.name == name).unwrap_or(next);
         }
         self.prompt = Prompt::Columns { at: next };
     }

@@ -10,6 +10,7 @@ use crate::{
         Filter, FindingId, GroupRow, Model, OffenderId, Query, ResourceRow, RowQuery, Rows, TaskRow,
     },
     snapshot::{GroupKey, ResourceKey, TargetId, TaskKey},
+    text::file_and_folder,
 };
 
 /// The kinds of rows. Screens with rows of the same kind share the selection.
@@ -198,7 +199,9 @@ impl App {
         let model = self.model();
         let task = |row: &TaskRow| Some(model.task_of_row(*row)?.1.meta.name.width());
         let tasks = self.task_rows().iter().take(MEASURED_ROWS).filter_map(task);
-        let groups = self.group_rows().iter().take(MEASURED_ROWS).map(|group| group.name.width());
+        // Groups by location have paths as names.
+        let group = |group: &GroupRow| file_and_folder(&group.name).width();
+        let groups = self.group_rows().iter().take(MEASURED_ROWS).map(group);
         let threads = self.worker_rows().iter().filter_map(|worker| worker.stats.thread.as_deref());
         let longest = tasks.chain(groups).max();
         longest.or_else(|| threads.map(UnicodeWidthStr::width).max()).unwrap_or(0)

@@ -112,7 +112,8 @@ impl TimelineView {
 impl App {
     /// The worker whose polls the cursor moves over.
     pub fn timeline_worker(&self) -> usize {
-        self.selected_worker().unwrap_or(0)
+        let first = || self.worker_order().first().copied();
+        self.selected_worker().or_else(first).unwrap_or(0)
     }
 
     /// The poll under the cursor; without a cursor, that at the latest moment.

@@ -47,6 +47,9 @@ pub struct WorkerRow {
     /// Busy share of the time, 0 to 1: inside a poll or not parked, whichever is larger; `None` for
     /// the reason that [`WorkerRow::busy_unavailable`] returns.
     pub busy: Option<f64>,
+    /// The busy share that is displayed. With many workers, which are ordered by it, the mean over
+    /// two seconds.
+    pub shown_busy: Option<f64>,
     /// Polls per second.
     pub polls: f64,
     /// Parks per second, if Tokio counts them.
@@ -181,22 +184,27 @@ pub(super) fn workers(
             let queued = now.description.has(FieldId::LocalQueue).then_some(queued);
             row.history.push(BusyPoint { from_ns, to_ns, busy, delay_ns: None, queued });
         }
+        if now.workers.len() >= MANY_WORKERS {
+            let mean = row.history.columns(now.taken_ns, SHOWN_SPAN_NS, 1)[0];
+            row.shown_busy = mean.map(|mean| mean.busy).or(row.busy);
+        }
         row
     };
     *rows = now.workers.iter().map(with_history).collect();
 }
 
-/// The positions of workers. More than 16 are ordered by their mean busy share over four seconds, in
-/// steps of 5 %, so that they keep their places under a steady load.
-pub(super) fn busiest_first(workers: &[WorkerRow], now_ns: u64) -> Vec<usize> {
-    const MANY: usize = 17;
-    const SPAN_NS: u64 = 4_000_000_000;
+/// From this number on, workers are ordered by their busy share.
+const MANY_WORKERS: usize = 17;
+/// The time over which the displayed busy share of many workers is a mean.
+const SHOWN_SPAN_NS: u64 = 2_000_000_000;
+
+/// The positions of workers. Many are ordered by their displayed busy share, in steps of 5 %, so that
+/// they keep their places under a steady load.
+pub(super) fn busiest_first(workers: &[WorkerRow]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..workers.len()).collect();
-    if workers.len() >= MANY {
-        order.sort_by_cached_key(|at| {
-            let mean = workers[*at].history.columns(now_ns, SPAN_NS, 1)[0];
-            Reverse(mean.map_or(0, |mean| (mean.busy * 20.0).round() as u64))
-        });
+    if workers.len() >= MANY_WORKERS {
+        let busy = |at: usize| workers[at].shown_busy.unwrap_or(0.0);
+        order.sort_by_key(|at| Reverse((busy(*at) * 20.0).round() as u64));
     }
     order
 }
@@ -220,16 +228,15 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
     // A running drop is in neither total.
     let drop = worker.current.as_ref().filter(|poll| poll.kind == PollKind::Drop);
     let dropping = drop.map_or(0.0, |drop| share(now.taken_ns, drop.since_ns, span));
+    let busy = in_polls.into_iter().chain(not_parked).reduce(f64::max);
+    let busy = busy.map(|busy| busy.max(dropping));
     WorkerRow {
         current: worker
             .current
             .as_ref()
             .map(|poll| (name_of(now, poll.key), now.running_ns(poll.since_ns, now.taken_ns))),
-        busy: in_polls
-            .into_iter()
-            .chain(not_parked)
-            .reduce(f64::max)
-            .map(|busy| busy.max(dropping)),
+        busy,
+        shown_busy: busy,
         polls: rate(|w| w.polls),
         parks: rate(|w| w.parks),
         steals: rate(|w| w.steals),
@@ -407,7 +414,7 @@ mod tests {
             };
             let (before, now) = (at(S, 0), at(2 * S, S));
             workers(&mut rows, &now, Some(&before), Some((S, 2 * S)));
-            busiest_first(&rows, 2 * S)
+            busiest_first(&rows)
         };
         assert_eq!(order(4), [0, 1, 2, 3]);
         assert_eq!(order(17)[..3], [16, 0, 1]);

@@ -121,7 +121,7 @@ impl TargetModel {
         let span = (target.known_until_ns - span_ns, target.known_until_ns);
         let has_update = update != Update::None && target.connection.is_live();
         rates::workers(&mut self.workers, &target, base, has_update.then_some(span));
-        self.worker_order = rates::busiest_first(&self.workers, target.known_until_ns);
+        self.worker_order = rates::busiest_first(&self.workers);
         let (groups, parts) = findings::count_groups(&target, base, &self.rates);
         if has_update {
             self.group_histories.push(&target, &parts, span);

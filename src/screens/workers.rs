@@ -93,9 +93,18 @@ fn viewport(app: &App, size: Size) -> Viewport {
     Viewport::with_rows(usize::from(size.height.saturating_sub(1 + RUNTIME) / lines))
 }
 
-/// Where the histories have lines of their own, they are no column.
+/// Where the histories have lines of their own, they are no column. Threads that all have the same name
+/// need none.
 pub(super) fn is_hidden(app: &App, height: u16, field: &Field<WorkerRow>) -> bool {
-    graph_height(app, height) > 0 && field.name == "history"
+    let mut workers = app.worker_rows().windows(2);
+    match field.name {
+        "history" => graph_height(app, height) > 0,
+        "thread" => {
+            app.worker_rows().len() > 1
+                && workers.all(|pair| pair[0].stats.thread == pair[1].stats.thread)
+        }
+        _ => false,
+    }
 }
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -132,7 +141,7 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let worker = &app.worker_rows()[app.worker_order()[row]];
         let columns = |count| points(worker, |point| Some(point.busy), count);
         table.draw_row(app, canvas, y, (model, worker), Style::new(), |field, width| {
-            let text = match (field.name, worker.busy) {
+            let text = match (field.name, worker.shown_busy) {
                 ("history", _) => history(theme, &columns(width)),
                 ("queue_history", _) => {
                     let tasks = points(worker, queued, width);

@@ -102,7 +102,7 @@ static FIELDS: &[TaskField] = &[
         .exact(|t, r| task(t, r).stage.as_deref().into()),
     TaskField::new("location", "LOCATION", "where the task was spawned", Path, |t, r| (&*task(t, r).meta.location).into())
         .of(FieldId::Location)
-        .shown(10, 12, 23, 62)
+        .shown(10, 12, 26, 62)
         .styled(|_, _| Emphasis::Dim),
     TaskField::new("state_ns", "IN STATE", "time in the state", Duration, |t, r| task(t, r).time_in_state_ns(t.target().taken_ns).into())
         .of(FieldId::StateTime),

@@ -26,11 +26,12 @@ static FIELDS: &[WorkerField] = &[
     WorkerField::new("thread", "THREAD", "name of the thread", Text, |_, r| r.stats.thread.as_deref().into())
         .of(FieldId::WorkerThread).shown(10, 8, 12, 20)
         .styled(|_, _| Emphasis::Dim),
-    WorkerField::new("busy_bar", "BUSY", "share of the time inside polls or not parked", Graph, |_, r| r.busy.into())
+    WorkerField::new("busy_bar", "BUSY", "share of the time inside polls or not parked", Graph, |_, r| r.shown_busy.into())
         .shown(5, 10, 10, 10),
-    WorkerField::new("busy_share", "BUSY%", "share of the time inside polls or not parked", Share, |_, r| r.busy.into())
+    WorkerField::new("busy_share", "BUSY%", "share of the time inside polls or not parked", Share, |_, r| r.shown_busy.into())
         .shown(2, 5, 5, 5)
-        .styled(|_, r| Emphasis::Share(r.busy.unwrap_or(0.0))),
+        .exact(|_, r| r.busy.into())
+        .styled(|_, r| Emphasis::Share(r.shown_busy.unwrap_or(0.0))),
     WorkerField::new("polling", "POLLING", "task in the running poll", Text, polling)
         .shown(3, 14, 24, 40).screen_only()
         .styled(polling_style),

@@ -116,14 +116,20 @@ impl Block {
             true => theme.severity(finding.severity),
             false => theme.dim(),
         };
+        let height = usize::from(area.height);
         let (sentence_lines, details) = match area.height.checked_sub(self.height()) {
             Some(_) => (self.sentence.len(), self.details),
             None => {
-                let sentence_lines = usize::from(area.height.max(2) - 1).min(self.sentence.len());
-                (sentence_lines, vec![self.short_details])
+                let sentence_lines = (height.max(2) - 1).min(self.sentence.len());
+                let details = match height - sentence_lines.min(height) {
+                    ..=1 => vec![self.short_details],
+                    _ => self.details,
+                };
+                (sentence_lines, details)
             }
         };
-        let has_numbers = has_numbers(area.width);
+        // Words are more important than numbers.
+        let has_numbers = has_numbers(area.width) && sentence_lines == self.sentence.len();
         for (at, y) in (0..sentence_lines).zip(area.y..area.bottom()) {
             // What does not fit is cut from the last line.
             let text = match at + 1 == sentence_lines {

@@ -1,30 +1,42 @@
 //! The last line: a prompt, a message, or the keys of the screen.
 
+use std::borrow::Cow;
+
 use ratatui::{layout::Rect, style::Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::canvas::Canvas;
 use crate::{
-    app::{Action, App, HitTarget, Overlay, Prompt, keymap::Binding},
+    app::{Action, App, HitTarget, List, Overlay, Prompt, keymap::Binding},
+    model::Severity,
+    screens::theme::Theme,
     snapshot::LabCommand,
     text::wrap,
 };
 
 /// A key in the footer.
+#[derive(Clone)]
 pub struct FooterKey {
     pub action: Action,
     label: &'static str,
-    word: &'static str,
+    word: Cow<'static, str>,
     /// Keys with a high rank are dropped first.
     rank: u8,
 }
 
 impl FooterKey {
+    /// Removes the name of a screen, but not the number of findings after it.
+    fn drop_name(&mut self) {
+        self.word = self.word.split_once(' ').map_or("", |(_, mark)| mark).to_owned().into();
+    }
+
     fn width(&self) -> u16 {
         (self.label.width() + usize::from(!self.word.is_empty()) + self.word.width()) as u16
     }
 }
 
+/// Keys from this rank on are dropped before the names of the other screens.
+const LESS_IMPORTANT_THAN_NAMES: u8 = 6;
 /// The maximum height of a message.
 const MESSAGE_LINES: u16 = 3;
 /// Columns reserved for keys beside a message: those that quit and show the help.
@@ -47,18 +59,19 @@ pub fn keys(app: &App, width: u16) -> Vec<(u16, FooterKey)> {
     let total = |keys: &[FooterKey], gap: u16| -> u16 {
         keys.iter().map(|key| key.width() + gap).sum::<u16>()
     };
-    if total(&keys, 1) + 1 > width {
-        // The keys of this screen are worth more than the names of the others.
+    // The names of the other screens are worth more than the least important keys.
+    let mut named: Vec<FooterKey> = keys.clone();
+    while total(&named, 1) + 1 > width && drop_key(&mut named, LESS_IMPORTANT_THAN_NAMES) {}
+    if total(&named, 1) < width {
+        keys = named;
+    } else {
         let current = app.screen().spec.id;
-        let is_other =
-            |key: &&mut FooterKey| matches!(key.action, Action::Show(screen) if screen != current);
-        keys.iter_mut().filter(is_other).for_each(|key| key.word = "");
+        let others = keys
+            .iter_mut()
+            .filter(|key| matches!(key.action, Action::Show(screen) if screen != current));
+        others.for_each(FooterKey::drop_name);
     }
-    while total(&keys, 1) + 1 > width {
-        let Some(rank) = keys.iter().map(|key| key.rank).max() else { break };
-        let Some(last) = keys.iter().rposition(|key| key.rank == rank) else { break };
-        keys.remove(last);
-    }
+    while total(&keys, 1) + 1 > width && drop_key(&mut keys, 0) {}
     let gap = if total(&keys, 2) < width { 2 } else { 1 };
     let mut x = 1;
     let place = |key: FooterKey| {
@@ -69,6 +82,14 @@ pub fn keys(app: &App, width: u16) -> Vec<(u16, FooterKey)> {
     keys.into_iter().map(place).collect()
 }
 
+/// Drops the last of the keys with the highest rank, if that is `from` or higher. Returns whether there
+/// was one.
+fn drop_key(keys: &mut Vec<FooterKey>, from: u8) -> bool {
+    let rank = keys.iter().map(|key| key.rank).max().filter(|rank| *rank >= from);
+    let last = rank.and_then(|rank| keys.iter().rposition(|key| key.rank == rank));
+    last.map(|last| keys.remove(last)).is_some()
+}
+
 /// The entry of a key, if the footer shows it now.
 fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
     let can_go_back = app.overlay().is_some() || app.group().is_some() || !app.filter.is_empty();
@@ -76,6 +97,9 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
     if !app.has(key.action) {
         return None;
     }
+    let findings = app.screens().find(|spec| spec.list == List::Findings).map(|spec| spec.id);
+    let is_findings = |screen| Some(screen) == findings;
+    let urgent = urgent(app);
     let (rank, word) = match (key.action, app.overlay(), of_screen) {
         (_, None, Some(own)) => (own.rank, own.short),
         (Action::Quit, ..) => (0, key.short),
@@ -83,6 +107,8 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         (Action::Back, ..) if can_go_back => (2, "back"),
         (Action::Show(screen), ..) if screen == app.screen().spec.id => (2, key.short),
         (Action::Lab(LabCommand::ToggleHog), ..) => (3, key.short),
+        // This screen stays when others are dropped, if there is something on it.
+        (Action::Show(screen), ..) if is_findings(screen) && urgent.is_some() => (3, key.short),
         (Action::Show(_), ..) => (4, key.short),
         (Action::AwaitPoint, Some(Overlay::Task(key)), _) if app.is_in_long_poll(*key) => {
             return None;
@@ -97,6 +123,13 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         (Action::ChangeHogKind(_), None, _) => (7, "kind"),
         (Action::Freeze, ..) => (6, key.short),
         (Action::Lab(LabCommand::SwitchFlavor), ..) => (7, key.short),
+        (
+            Action::EditSource,
+            Some(Overlay::Task(_) | Overlay::Finding(_) | Overlay::Offender(_)),
+            _,
+        ) => (6, key.short),
+        (Action::ChooseColumns, None, _) if app.has_columns() => (9, key.short),
+        (Action::Copy | Action::Export, ..) => (10, key.short),
         _ => return None,
     };
     // A key that the footer shows together with the opposite one.
@@ -107,7 +140,22 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         Action::Lab(LabCommand::ShortenHold) => "[ ]",
         _ => key.label.split(' ').next().unwrap_or_default(),
     };
+    let word = match key.action {
+        Action::Show(screen) if is_findings(screen) => match urgent {
+            Some(mark) => format!("{word} {mark}").into(),
+            None => word.into(),
+        },
+        _ => word.into(),
+    };
     Some(FooterKey { action: key.action, label, word, rank })
+}
+
+/// The worst severity and the number of active findings, apart from those for information.
+fn urgent(app: &App) -> Option<String> {
+    let severities = app.model().findings().iter().map(|finding| finding.severity);
+    let urgent = severities.filter(|severity| *severity > Severity::Info);
+    let sign = Theme::new(app.settings).severity_glyph(urgent.clone().max()?);
+    Some(format!("{sign}{}", urgent.count()))
 }
 
 /// The order of the keys: screens, keys of this screen, other keys, keys that leave.
@@ -142,7 +190,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let style = if is_current { theme.selected() } else { Style::new() };
         canvas.on_click(Rect::new(x, area.y, key.width(), 1), HitTarget::Key(key.action));
         let x = x + canvas.put(x, area.y, area.width, key.label, theme.key()) + 1;
-        canvas.put(x, area.y, area.width.saturating_sub(x), key.word, style);
+        canvas.put(x, area.y, area.width.saturating_sub(x), &key.word, style);
     }
 }
 

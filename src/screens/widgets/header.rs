@@ -57,22 +57,24 @@ fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
 }
 
 const GAP: u16 = 2;
-/// The first rank of details: uptime, refresh interval, own cost.
+/// The rank after which details come: uptime, refresh interval, own cost.
 const DETAILS: u8 = 8;
 
 /// The header shows a lack of CPU from this share on.
 const LACKING_CPU: f64 = 0.05;
+const LACKING_CPU_WIDTH: &str = "run-queue 99%";
 
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let parts = fitting(parts(app, canvas.theme), area.width);
-    let at_right = parts.iter().filter(|part| part.right);
+    let is_shown = |part: &&Part| part.right && !part.text.is_empty();
+    let at_right = parts.iter().filter(is_shown);
     let needed: u16 = at_right.map(|part| part.text.width() as u16 + GAP).sum();
     let mut x = area.x + 1;
     for part in parts.iter().filter(|part| !part.right) {
         x += canvas.put(x, area.y, area.right().saturating_sub(x), &part.text, part.style) + GAP;
     }
     let mut x = x.max(area.right().saturating_sub(needed) + 1);
-    for part in parts.iter().filter(|part| part.right) {
+    for part in parts.iter().filter(is_shown) {
         x += canvas.put(x, area.y, area.right().saturating_sub(x), &part.text, part.style) + GAP;
     }
 }
@@ -142,13 +144,23 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     if let Some((text, style)) = connections(app, theme) {
         parts.push(left(1, text, style));
     }
-    parts.extend(lacking_cpu(model).map(|text| right(2, text, theme.warning())));
-    if target.epoch > 0 {
-        parts.push(left(8, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+    match lacking_cpu(model) {
+        Some([short, long]) => {
+            let part = right(2, short, theme.warning());
+            parts.push(part.reserving(LACKING_CPU_WIDTH).or_longer(long));
+        }
+        // It comes and goes with the load, and details must not go with it.
+        None if target.description.has(FieldId::Machine) => {
+            parts.push(right(DETAILS, "", theme.dim()).reserving(LACKING_CPU_WIDTH));
+        }
+        None => {}
     }
-    parts.push(left(9, interval(app), theme.dim()));
+    if target.epoch > 0 {
+        parts.push(left(9, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+    }
+    parts.push(left(10, interval(app), theme.dim()));
     parts.extend(app.own_cost.map(|cost| {
-        let part = left(10, own_cost(&cost), theme.dim());
+        let part = left(11, own_cost(&cost), theme.dim());
         let measuring = app.measuring_share().map(percent);
         let long = measuring.map(|share| format!("{}  measuring ~{share} CPU", part.text));
         Part { long, ..part }
@@ -161,15 +173,16 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     parts
 }
 
-/// The largest share of CPU time that the program was not given, from 5 % on.
-fn lacking_cpu(model: &TargetModel) -> Option<String> {
+/// The largest share of CPU time that the program was not given, from 5 % on; short and long.
+fn lacking_cpu(model: &TargetModel) -> Option<[String; 2]> {
     let load = model.machine().filter(|_| model.target().description.has(FieldId::Machine))?;
     let run_delay = load.run_delay.map(|(_, share)| share);
     let kinds =
         [("run-queue delay", run_delay), ("steal", load.steal), ("throttled", load.throttled)];
     let known = kinds.into_iter().filter_map(|(name, share)| Some((name, share?)));
     let (name, share) = known.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    (share >= LACKING_CPU).then(|| format!("{name} {}", whole_percent(share)))
+    let texts = [name.trim_end_matches(" delay"), name];
+    (share >= LACKING_CPU).then(|| texts.map(|text| format!("{text} {}", whole_percent(share))))
 }
 
 /// The CPU time, the memory and the time to draw of this program.

@@ -177,7 +177,7 @@ impl<R: Row> Fields<R> {
         };
         let mut specs: Vec<_> = fields.iter().enumerate().map(spec).collect();
         let sorted_at = sorted.unwrap_or(usize::MAX);
-        // Names have the width of the longest one if that needs no column to be dropped.
+        // Names have the width of the longest one, as far as that needs no column to be dropped.
         let name = fields.iter().position(|field| NAMES.contains(&field.name));
         if let Some(name) = name {
             let Width { wanted, max, .. } = &mut specs[name].width;
@@ -185,11 +185,13 @@ impl<R: Row> Fields<R> {
         }
         let mut places = self::places(&specs, sorted_at, width);
         if let Some(name) = name {
-            specs[name].width.wanted = specs[name].width.max;
-            let wider = self::places(&specs, sorted_at, width);
-            if wider.len() == places.len() {
-                places = wider;
-            }
+            let Width { wanted, max, .. } = specs[name].width;
+            let wider = (wanted + 1..=max).rev().map(|wanted| {
+                specs[name].width.wanted = wanted;
+                self::places(&specs, sorted_at, width)
+            });
+            let columns = places.len();
+            places = wider.into_iter().find(|wider| wider.len() == columns).unwrap_or(places);
         }
         Fields { fields, titles, sorted, places }
     }

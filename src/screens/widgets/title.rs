@@ -46,7 +46,7 @@ fn filter(app: &App, theme: Theme, width: usize) -> Spans {
     let is_edited = matches!(app.prompt, Prompt::Filter | Prompt::HelpSearch);
     let is_help = app.overlay() == Some(&Overlay::Help);
     let text = if is_help { &app.help_search } else { &app.filter };
-    let is_hidden = app.overlay().is_some() && !is_help;
+    let is_hidden = !is_help && (app.overlay().is_some() || !app.has_filter());
     if !is_edited && (text.is_empty() || is_hidden) {
         return Vec::new();
     }
