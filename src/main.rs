@@ -16,7 +16,7 @@ use asynctop::source::attach;
 use asynctop::{
     cli::{
         self, CliError, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
-        environment::{color_depth, is_ascii_locale, is_dumb_terminal, no_color},
+        environment::{color_depth, is_ascii_locale, is_dumb_terminal, is_linux_console, no_color},
     },
     comparison,
     config::{self, Config, InForce},
@@ -164,6 +164,7 @@ fn run_attach(targets: &Targets, watch: &WatchArgs) -> anyhow::Result<ExitCode> 
 fn dashboard_options(watch: &WatchArgs, hog: bool) -> dashboard::Options {
     let mut options = watch.dashboard(hog, no_color());
     options.settings.colors = color_depth();
+    options.settings.ascii |= is_linux_console();
     options
 }
 

@@ -88,6 +88,7 @@ pub struct WatchArgs {
     #[arg(long)]
     pub no_color: bool,
     /// ASCII characters only. Implied by a locale that is not UTF-8 (LC_ALL, LC_CTYPE, LANG)
+    /// and, on the screen, by TERM=linux
     #[arg(long)]
     pub ascii: bool,
     /// Do not capture the mouse

@@ -22,6 +22,11 @@ pub fn is_dumb_terminal() -> bool {
     variable("TERM").is_none_or(|kind| kind == "dumb")
 }
 
+/// Whether the terminal is the console of Linux, whose fonts lack most symbols.
+pub fn is_linux_console() -> bool {
+    variable("TERM").is_some_and(|kind| kind == "linux")
+}
+
 /// The colors of the terminal, by `COLORTERM`, else by its entry in the terminfo database, else by its
 /// name.
 pub fn color_depth() -> ColorDepth {

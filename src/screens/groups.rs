@@ -254,6 +254,10 @@ fn stages(theme: Theme, group: &GroupRow, width: u16) -> Vec<Spans> {
         [("polling", group.polling), ("scheduled", group.runnable), ("idle", group.idle())];
     let mut parts: Vec<(&str, usize, Style)> =
         group.stages.iter().map(|(stage, tasks)| (&**stage, *tasks, theme.busy())).collect();
+    let with_stage: usize = parts.iter().map(|(_, tasks, _)| tasks).sum();
+    if !parts.is_empty() && with_stage < group.tasks {
+        parts.push(("no stage", group.tasks - with_stage, theme.busy()));
+    }
     if parts.is_empty() {
         parts.extend(states.map(|(state, tasks)| (state, tasks, theme.busy())));
     }

@@ -64,7 +64,7 @@ static FIELDS: &[TaskField] = &[
             false => Emphasis::Share(rates(t, r).shown.busy),
         }),
     TaskField::new("history", "20 s", "busy share over the last 20 s", Graph, |_, _| Value::Unknown)
-        .of(FieldId::BusyShare).shown(5, 8, 12, 16),
+        .of(FieldId::BusyShare).shown(7, 8, 12, 16),
     TaskField::new("polls_per_second", "POLLS/S", "polls per second", Rate, |t, r| known(rates(t, r), rates(t, r).shown.polls))
         .of(FieldId::PollRate).shown(8, 7, 7, 7)
         .exact(|t, r| known(rates(t, r), rates(t, r).polls)),
@@ -81,7 +81,7 @@ static FIELDS: &[TaskField] = &[
     TaskField::new("idle_ns", "IDLE", "time waiting for a wake", Duration, |t, r| task(t, r).idle_ns.into())
         .of(FieldId::Idle).shown(16, 7, 7, 7),
     TaskField::new("max_poll_ns", "MAX POLL", "longest poll", Duration, |t, r| task(t, r).max_poll_ns.into())
-        .of(FieldId::MaxPoll).shown(4, 8, 8, 8)
+        .of(FieldId::MaxPoll).shown(5, 8, 8, 8)
         .styled(|t, r| match task(t, r) {
             task if task.meta.kind.may_block() => Emphasis::Plain,
             task => Emphasis::Length(task.max_poll_ns),
@@ -98,7 +98,7 @@ static FIELDS: &[TaskField] = &[
         .shown(5, 10, 15, 25).screen_only()
         .styled(|_, _| Emphasis::Dim),
     TaskField::new("stage", "STAGE", "stage that the task reports", Text, stage)
-        .of(FieldId::Stage).shown(7, 12, 24, 50)
+        .of(FieldId::Stage).shown(4, 12, 24, 50)
         .exact(|t, r| task(t, r).stage.as_deref().into()),
     TaskField::new("location", "LOCATION", "where the task was spawned", Path, |t, r| (&*task(t, r).meta.location).into())
         .of(FieldId::Location)

@@ -146,10 +146,16 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Replaces everything except the state of the lifecycle.
+    /// Replaces everything except the state of the lifecycle; nothing if the candidate is a poll that
+    /// has ended, and more polls blocked in the function that the finding names.
     pub(super) fn update(&mut self, candidate: Finding) {
-        let (spans, mut lines) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.lines));
-        candidate.evidence.iter().for_each(|evidence| lines.add(evidence));
+        candidate.evidence.iter().for_each(|evidence| self.lines.add(evidence));
+        let has_ended = candidate.evidence.as_ref().is_some_and(|evidence| evidence.is_ended);
+        let polls_in = |finding: &Finding| self.lines.polls_in(finding.function());
+        if has_ended && polls_in(self) > polls_in(&candidate) {
+            return;
+        }
+        let (spans, lines) = (std::mem::take(&mut self.spans), std::mem::take(&mut self.lines));
         let Finding { active, part_of, first_seen_ns, latest_ns, last_seen_ns, count, .. } = *self;
         *self = Finding {
             active,
@@ -215,9 +221,14 @@ impl Finding {
         self.blocked_at().or(self.location.as_deref())
     }
 
-    /// The line that blocks: the most frequent one of its polls.
+    /// The function that blocks.
+    fn function(&self) -> Option<&str> {
+        self.evidence.as_ref()?.function()
+    }
+
+    /// The line that blocks: the most frequent one of the polls that block in the same function.
     pub fn blocked_at(&self) -> Option<&str> {
         let of_latest = || self.evidence.as_ref().and_then(|evidence| evidence.blocked_at());
-        self.lines.most_frequent().or_else(of_latest)
+        self.lines.most_frequent(self.function()).or_else(of_latest)
     }
 }

@@ -1,39 +1,48 @@
-//! The line at which a finding's polls block, which stands still.
+//! The functions and lines at which a finding's polls block, so that those it names stand still.
 //!
-//! A poll is sampled a few times, so the most frequent line differs from poll to poll. The line of a
-//! finding is the one that most of its evidence names, as long as the function stays the same.
+//! A poll is sampled a few times, so the most frequent line differs from poll to poll, and of a program
+//! that calls helpers also the function. A finding names those that most of its evidence names.
 
 use crate::snapshot::LongPoll;
 
 /// Maximum number of lines that are counted.
-const MAX_LINES: usize = 16;
+const MAX_LINES: usize = 32;
 
-/// How often each line of one function was the most frequent one.
+/// How often each line was the most frequent one of a poll.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Lines {
-    function: Option<String>,
-    counts: Vec<(String, u64)>,
+pub(super) struct Lines(Vec<LineCount>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct LineCount {
+    function: String,
+    line: String,
+    polls: u64,
 }
 
 impl Lines {
     /// Counts the line of another piece of evidence.
     pub(super) fn add(&mut self, evidence: &LongPoll) {
-        let Some(line) = evidence.blocked_at() else { return };
-        if self.function.as_deref() != evidence.function() {
-            *self = Lines { function: evidence.function().map(str::to_owned), counts: Vec::new() };
-        }
-        let known = self.counts.iter().position(|(known, _)| known == line);
+        let Some((function, line)) = evidence.function().zip(evidence.blocked_at()) else { return };
+        let known = self.0.iter().position(|it| it.function == function && it.line == line);
         match known {
-            Some(at) => self.counts[at].1 += 1,
-            None if self.counts.len() < MAX_LINES => self.counts.push((line.to_owned(), 1)),
+            Some(at) => self.0[at].polls += 1,
+            None if self.0.len() < MAX_LINES => {
+                self.0.push(LineCount { function: function.into(), line: line.into(), polls: 1 });
+            }
             None => {}
         }
     }
 
-    /// The most frequent line; of several, the one that was first.
-    pub(super) fn most_frequent(&self) -> Option<&str> {
-        let lines = self.counts.iter().rev();
-        lines.max_by_key(|(_, count)| *count).map(|(line, _)| &**line)
+    /// The number of polls that blocked in a function.
+    pub(super) fn polls_in(&self, function: Option<&str>) -> u64 {
+        let of = self.0.iter().filter(|it| Some(&*it.function) == function);
+        of.map(|it| it.polls).sum()
+    }
+
+    /// The most frequent line of a function; of several, the one that was first.
+    pub(super) fn most_frequent(&self, function: Option<&str>) -> Option<&str> {
+        let of = self.0.iter().rev().filter(|it| Some(&*it.function) == function);
+        of.max_by_key(|it| it.polls).map(|it| &*it.line)
     }
 }
 
@@ -59,12 +68,15 @@ mod tests {
         let mut shown = Vec::new();
         for line in [69, 67, 69, 67, 67] {
             lines.add(&at("db::scan", line));
-            shown.push(lines.most_frequent().expect("a line").to_owned());
+            shown.push(lines.most_frequent(Some("db::scan")).expect("a line").to_owned());
         }
         assert_eq!(shown, [69, 69, 69, 69, 67].map(|line| format!("src/db.rs:{line}")));
         lines.add(&at("db::get", 91));
-        assert_eq!(lines.most_frequent(), Some("src/db.rs:91"), "another function");
+        assert_eq!(lines.most_frequent(Some("db::get")), Some("src/db.rs:91"));
         lines.add(&LongPoll::computing(1, 0, 1_000_000_000));
-        assert_eq!(lines.most_frequent(), Some("src/db.rs:91"), "no stack yet");
+        assert_eq!(
+            [Some("db::scan"), Some("db::get"), None].map(|it| lines.polls_in(it)),
+            [5, 1, 0]
+        );
     }
 }

@@ -38,10 +38,12 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let shown = findings.iter().skip(first).take(visible);
     let Some(model) = app.selected() else { return };
     let (is_latest, span) = (!app.has_graph_selection(), app.graph_span_text(model));
-    let title = match is_latest {
-        true => format!("active in the last {span}"),
-        false => format!("active in the selected {span}"),
+    let which = if is_latest { "last" } else { "selected" };
+    let part = match findings.len() {
+        all if all > visible => format!(", {visible} of {all}"),
+        _ => String::new(),
     };
+    let title = format!("active in the {which} {span}{part}");
     preview::draw_titled(canvas, area, &title, &[]);
     for (finding, y) in shown.zip(area.y + 1..area.bottom()) {
         let theme = canvas.theme;

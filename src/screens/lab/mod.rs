@@ -142,12 +142,19 @@ fn lines(app: &App, theme: Theme, width: u16) -> Vec<Line> {
     };
     if let Some([left, right]) = columns::widths(width) {
         let mut controls = controls(left);
-        let texts = controls.iter_mut().map(|line| std::mem::take(&mut line.spans)).collect();
         let lesson = lesson::lines(&lab.lesson, theme, right.min(MAX_TEXT));
+        // Trials are below the controls if the lesson leaves lines free there, else below both.
+        let mut trials_beside: Vec<Line> = trials(left).collect();
+        let is_beside = controls.len() + trials_beside.len() <= lesson.len();
+        if is_beside {
+            controls.append(&mut trials_beside);
+        }
+        let texts = controls.iter_mut().map(|line| std::mem::take(&mut line.spans)).collect();
         let both = beside(texts, lesson, left, theme);
         controls.resize_with(both.len(), Line::default);
         let merged = controls.into_iter().zip(both).map(|(line, spans)| Line { spans, ..line });
-        return merged.chain(trials(width.into())).collect();
+        let below = (!is_beside).then(|| trials(width.into()));
+        return merged.chain(below.into_iter().flatten()).collect();
     }
     let available = usize::from(width).min(MAX_TEXT);
     let mut lines = controls(available);

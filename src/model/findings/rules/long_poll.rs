@@ -99,7 +99,7 @@ mod tests {
     use crate::model::findings::testing::{S, findings_of, running_poll};
     use crate::{
         model::testing::{snapshot, task},
-        snapshot::{Cause, LongPoll, Target},
+        snapshot::{Cause, LongPoll, ProfileEntry, Target},
     };
 
     const MS: u64 = 1_000_000;
@@ -121,6 +121,26 @@ mod tests {
             findings_of("long-poll", (1..=4).map(|n| ended_poll(n * S, 20 * MS, Cause::Computing)));
         assert_eq!((found.len(), found[0].count), (1, 4));
         assert_eq!(found[0].sentence, "a poll of conn-1 took 20.0ms");
+    }
+
+    #[test]
+    fn finding_names_the_function_in_which_most_polls_block() {
+        let polls = ["scan", "scan", "get", "scan", "get"];
+        let snapshots = (1..).zip(polls).map(|(n, function)| {
+            let mut now = ended_poll(n * S, (20 + n) * MS, Cause::Computing);
+            let entry = ProfileEntry {
+                function: function.into(),
+                location: Some(format!("{function}.rs:1")),
+                callee: None,
+                share: 1.0,
+                libraries: Vec::new(),
+            };
+            Arc::make_mut(&mut now.long_polls[0]).profile = vec![entry];
+            now
+        });
+        let found = findings_of("long-poll", snapshots);
+        assert_eq!((found[0].count, found[0].blocked_at()), (5, Some("scan.rs:1")));
+        assert_eq!(found[0].sentence, "a poll of conn-1 took 24.0ms, computing in scan");
     }
 
     #[test]
