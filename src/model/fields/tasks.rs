@@ -98,7 +98,7 @@ static FIELDS: &[TaskField] = &[
         .shown(5, 10, 15, 25).screen_only()
         .styled(|_, _| Emphasis::Dim),
     TaskField::new("stage", "STAGE", "stage that the task reports", Text, stage)
-        .of(FieldId::Stage).shown(4, 12, 24, 50)
+        .of(FieldId::Stage).shown(4, 12, 22, 50)
         .exact(|t, r| task(t, r).stage.as_deref().into()),
     TaskField::new("location", "LOCATION", "where the task was spawned", Path, |t, r| (&*task(t, r).meta.location).into())
         .of(FieldId::Location)

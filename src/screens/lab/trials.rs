@@ -1,9 +1,9 @@
 //! The trials: one line per setting of the hog or of a mode, with its effect.
 //!
 //! ```text
-//!  TRIAL               SLOWDOWN       DELAY P99        RUNTIME   HOLD …
-//!  ● spin                    ×∞ █████     ~3.4s ████▏  current  never …
-//!    yield                 ×1.6 ▎         ~10ms ██▌   multi ×2   10ms …
+//!  TRIAL               SLOWDOWN       DELAY P99          HOLD  RUNTIME …
+//!  ● spin                    ×∞ █████     ~3.4s ████▏   never  current …
+//!    yield                 ×1.6 ▎         ~10ms ██▌      10ms multi ×2 …
 //! ```
 
 use ratatui::style::Style;
@@ -30,21 +30,28 @@ pub(super) fn lines(trials: &Trials, theme: Theme, width: usize) -> Vec<Spans> {
 /// Width of the names.
 const NAME: usize = 19;
 /// The columns after the name, those that matter most first.
-const TITLES: [&str; 7] = ["SLOWDOWN", "DELAY P99", "RUNTIME", "HOLD", "MAX", "WORK/S", "FOR"];
-const WIDTHS: [usize; 7] = [8, 9, 8, 6, 6, 11, 7];
+const TITLES: [&str; 7] = ["SLOWDOWN", "DELAY P99", "HOLD", "RUNTIME", "MAX", "WORK/S", "FOR"];
+const WIDTHS: [usize; 7] = [8, 9, 6, 8, 6, 11, 7];
 /// The maximum width of the bars behind slowdown and delay.
 const MAX_BAR: usize = 12;
-/// Below this width there are no bars.
-const MIN_WITH_BARS: usize = 60;
+/// The width of both bars, at least. There are none if the hold time would not fit beside them: it
+/// distinguishes the trials of one kind.
+const MIN_BARS: usize = 12;
+const HOLD: usize = 2;
 
 /// The number of columns and the width of the bars.
 fn plan(available: usize) -> (usize, usize) {
-    let reserved = if available < MIN_WITH_BARS { 0 } else { 12 };
     let ends = WIDTHS.iter().scan(NAME + 1, |end, width| {
         *end += width + 1;
         Some(*end)
     });
-    let fitting: Vec<usize> = ends.take_while(|end| end + reserved <= available).collect();
+    let fitting = |reserved: usize| -> Vec<usize> {
+        ends.clone().take_while(|end| end + reserved <= available).collect()
+    };
+    let (reserved, fitting) = match fitting(MIN_BARS) {
+        with_bars if with_bars.len() > HOLD => (MIN_BARS, with_bars),
+        _ => (0, fitting(0)),
+    };
     let left = available.saturating_sub(fitting.last().copied().unwrap_or(available));
     let bar = if reserved == 0 { 0 } else { (left / 2).saturating_sub(1).min(MAX_BAR) };
     (fitting.len(), bar)
@@ -100,11 +107,11 @@ fn row(trial: &Trial, width: usize, theme: Theme) -> Spans {
     let cells = [
         slowdown,
         optional(trial.delay_p99_ns, bucket_duration),
-        runtime,
         match trial.kind {
             None => "–".to_owned(),
             Some(_) => hold_ns.map_or("never".to_owned(), duration),
         },
+        runtime,
         optional(trial.max_delay_ns, duration),
         work,
         duration(trial.measured_ns),

@@ -26,6 +26,7 @@ use crate::{
     },
     model::{Field, HistoryCell, Query, RowQuery, TaskHistory, TaskRow},
     snapshot::{FieldId, Target},
+    text,
 };
 
 pub(super) const ID: ScreenId = ScreenId("tasks");
@@ -87,13 +88,18 @@ fn count(app: &App) -> String {
     let alive = match targets().map(alive).sum::<Option<u64>>() {
         // Tasks start and end between the two counts: a small difference is not one of measuring.
         Some(alive) if alive > measured + 2 => {
-            format!("{measured}/{alive} ({} not measured)", alive - measured)
+            format!(
+                "{}/{} ({} not measured)",
+                text::count(measured),
+                text::count(alive),
+                text::count(alive - measured)
+            )
         }
-        _ => measured.to_string(),
+        _ => text::count(measured),
     };
     let is_limited = |query: &Query| !query.filter.is_empty() || query.group.is_some();
     match query(app).is_some_and(is_limited) {
-        true => format!("{} of {alive}", app.row_count()),
+        true => format!("{} of {alive}", text::count(app.row_count() as u64)),
         false => alive,
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     model::{Row, field},
     screens::theme::Theme,
     snapshot::FieldId,
-    text::optional,
+    text::{count, optional},
 };
 
 /// Draws the title, and the filter or the queues to the right of it.
@@ -126,14 +126,13 @@ fn queues(app: &App, width: usize) -> String {
         return String::new();
     };
     let runtime = &target.runtime;
-    let count = |field, value: u64| {
-        optional(target.description.get(field, value).ok(), |value| value.to_string())
-    };
-    let runnable: usize =
-        app.model().targets().iter().map(|model| model.scheduling_delay().runnable).sum();
+    let known = |field, value: u64| optional(target.description.get(field, value).ok(), count);
+    let models = app.model().targets().iter();
+    let runnable: usize = models.map(|model| model.scheduling_delay().runnable).sum();
+    let runnable = count(runnable as u64);
     let (injection, pool) = (
-        count(FieldId::InjectionQueue, runtime.injection_queue),
-        count(FieldId::BlockingThreads, runtime.blocking_threads),
+        known(FieldId::InjectionQueue, runtime.injection_queue),
+        known(FieldId::BlockingThreads, runtime.blocking_threads),
     );
     let long = format!("runnable {runnable}  injection queue {injection}  blocking pool {pool} ");
     match long.width() <= width {

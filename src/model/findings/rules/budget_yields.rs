@@ -4,7 +4,10 @@ use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
     rule::{Check, Rule, Unit},
 };
-use crate::snapshot::{FieldId, Target};
+use crate::{
+    snapshot::{FieldId, Target},
+    text::count,
+};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::BudgetYields,
@@ -34,8 +37,9 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let sentence = format!(
-        "tasks use up their budget {rate} times per second and are forced to yield: their input is \
-         always ready"
+        "tasks use up their budget {} times per second and are forced to yield: their input is \
+         always ready",
+        count(rate)
     );
     vec![RULE.candidate(ctx.now(), FindingSubject::Runtime, rate, sentence)]
 }
@@ -56,7 +60,7 @@ mod tests {
     #[test]
     fn forced_yields_are_reported_unless_they_are_few_or_a_burst() {
         let found = findings_of("budget-yields", (0..8).map(|n| at(n, n * 3_000)));
-        assert!(found[0].sentence.starts_with("tasks use up their budget 6000 times per second"));
+        assert!(found[0].sentence.starts_with("tasks use up their budget 6,000 times per second"));
         assert!(findings_of("budget-yields", (0..8).map(|n| at(n, n * 300))).is_empty());
         let burst = (0..8).map(|n| at(n, if n > 4 { 9_000 } else { 0 }));
         assert!(findings_of("budget-yields", burst).is_empty(), "a burst");

@@ -10,7 +10,11 @@ use crate::model::findings::{
     rule::{AffectedGroup, Check, Rule, Unit},
 };
 use crate::snapshot::{FieldId, Target, TaskStats};
-use crate::{model::TaskRates, snapshot::State, text::duration};
+use crate::{
+    model::TaskRates,
+    snapshot::State,
+    text::{count, duration},
+};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::BusySelfWaker,
@@ -80,7 +84,7 @@ fn describe(ctx: &RuleContext<'_>, group: &AffectedGroup<'_>) -> Finding {
     let sentence = format!(
         "{} is polled {} times per second for {mean} each{polling}, {how}",
         ctx.name(task),
-        group.measure
+        count(group.measure)
     );
     RULE.task_candidate(ctx.now(), task, group.measure, sentence)
 }
@@ -118,7 +122,7 @@ mod tests {
     #[test]
     fn task_that_wakes_itself_is_reported() {
         let sentence = found(8_000, 2_000, true, 0).expect("it spins");
-        assert!(sentence.contains("polled 8000 times per second for 2.00µs each"), "{sentence}");
+        assert!(sentence.contains("polled 8,000 times per second for 2.00µs each"), "{sentence}");
         assert!(sentence.ends_with("and wakes itself each time"), "{sentence}");
     }
 
