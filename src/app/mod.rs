@@ -11,6 +11,7 @@ mod comparison;
 mod cursor;
 mod event;
 mod filter;
+mod freshness;
 mod graph_span;
 mod hog_kind;
 pub mod keymap;

@@ -14,6 +14,7 @@ const MIN_BASELINE_NS: u64 = 1_000_000_000;
 impl App {
     /// Shows the model after the next snapshot.
     pub fn advance(&mut self, next: Refresh, now: Duration) -> Option<Effect> {
+        self.freshness.renew(now);
         if let Some(failure) = self.new_failure(&next.model) {
             self.notify(failure, now);
         }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Action, ChosenColumns, Cursor, Effect, GraphSpan, HitTarget, LineEditor, List, Overlay,
     OwnCost, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings, SourceLine, TimelineView,
-    Viewport, graph_span::GraphSelection, hog_kind::NextHogKind,
+    Viewport, freshness::Freshness, graph_span::GraphSelection, hog_kind::NextHogKind,
 };
 use crate::{
     model::{Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow},
@@ -80,6 +80,7 @@ pub struct App {
     pub(super) model: Arc<Model>,
     /// The model that is shown while the screen is frozen.
     pub(super) frozen: Option<Arc<Model>>,
+    pub(super) freshness: Freshness,
     /// The rows of the screen.
     pub(super) rows: Rows,
     message: Option<Message>,
@@ -128,6 +129,7 @@ impl App {
             last_selected: TargetId::default(),
             model: Arc::default(),
             frozen: None,
+            freshness: Freshness::default(),
             rows: Rows::None,
             message: None,
             next_message: None,
@@ -306,7 +308,8 @@ impl App {
     pub fn next_tick(&self) -> Option<Duration> {
         let message = self.message.as_ref().map(|message| message.until);
         let hog_kind = self.next_hog_kind.as_ref().and_then(|next| next.send_at);
-        message.into_iter().chain(hog_kind).min()
+        let age = self.freshness.next_tick(self.interval);
+        message.into_iter().chain(hog_kind).chain(age).min()
     }
 
     /// Shows a message for a few seconds.
@@ -322,9 +325,15 @@ impl App {
         }
     }
 
-    /// Removes a message whose time is over, and starts the selected kind of hog once the selection
-    /// rests.
+    /// The age of the latest sample, in whole seconds, if it is overdue.
+    pub fn overdue_sample(&self) -> Option<Duration> {
+        self.freshness.overdue()
+    }
+
+    /// Removes a message whose time is over, updates the age of an overdue sample, and starts the
+    /// selected kind of hog once the selection rests.
     pub fn tick(&mut self, now: Duration) -> Option<Effect> {
+        self.freshness.tick(now, self.interval);
         if self.message.take_if(|message| message.until <= now).is_some()
             && let Some(next) = self.next_message.take()
         {

@@ -207,6 +207,17 @@ fn task_details() {
 }
 
 #[test]
+fn overdue_sample_is_in_the_header() {
+    let mut stage = Stage::new();
+    let is_shown =
+        |stage: &mut Stage, age| stage.screen(60, 15).contains(&format!("no sample for {age}"));
+    stage.app.tick(stage.now + Duration::from_secs(3));
+    assert!(is_shown(&mut stage, "3s"));
+    stage.pass(S);
+    assert!(!is_shown(&mut stage, ""));
+}
+
+#[test]
 fn names_are_not_cut_while_a_line_has_free_cells() {
     let mut stage = Stage::new();
     let mut target = stage.world.step();

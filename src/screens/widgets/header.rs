@@ -139,6 +139,10 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     } else {
         parts.push(left(7, "asynctop", theme.title()));
     }
+    parts.extend(
+        app.overdue_sample()
+            .map(|age| left(1, format!("no sample for {}s", age.as_secs()), theme.warning())),
+    );
     parts.push(left(2, model.name().to_string(), theme.title()));
     parts.extend(runtime.map(|runtime| left(4, runtime, theme.title())));
     if let Some((text, style)) = connections(app, theme) {
