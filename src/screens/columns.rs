@@ -3,6 +3,7 @@
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
+    groups,
     widgets::{
         canvas::{Canvas, Spans},
         table,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     app::{App, List},
-    model::{Column, Field, GroupRow, ResourceRow, Row, TaskRow},
+    model::{Column, Field, ResourceRow, Row, TaskRow},
     text::wrap,
 };
 
@@ -27,7 +28,7 @@ fn available_and_fitting(app: &App, area: Rect) -> [Vec<Column>; 2] {
     }
     match app.list() {
         List::Tasks => of::<TaskRow>(app, area.width, |_| false),
-        List::Groups => of::<GroupRow>(app, area.width, |_| false),
+        List::Groups => of(app, area.width, |field| groups::is_hidden(app, field)),
         List::Resources => of::<ResourceRow>(app, area.width, |_| false),
         _ => of(app, area.width, |field| workers::is_hidden(app, area.height, field)),
     }

@@ -91,6 +91,12 @@ fn grouping(app: &App) -> Grouping {
     app.row_query().query().map(|query| query.grouping).unwrap_or_default()
 }
 
+/// Whether a column has no values: there are distributions of groups by name only.
+pub(super) fn is_hidden(app: &App, field: &Field<GroupRow>) -> bool {
+    let is_distribution = field.name.contains("_p99");
+    is_distribution && grouping(app) != Grouping::Name
+}
+
 fn title(app: &App, theme: Theme) -> Spans {
     let mut spans = vec![(format!(" Groups {}", app.row_count()), theme.title())];
     if grouping(app) != Grouping::Name {
@@ -116,7 +122,8 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         _ => table::title_of(app, theme, field),
     };
-    let table = Fields::<GroupRow>::draw_titles(app, canvas, area, |_| false, title);
+    let is_hidden = |field: &Field<GroupRow>| is_hidden(app, field);
+    let table = Fields::<GroupRow>::draw_titles(app, canvas, area, is_hidden, title);
     for (row, y) in table::visible_rows(app, area) {
         let group = &app.group_rows()[row];
         let Some(target) = app.model().target(group.target) else { continue };

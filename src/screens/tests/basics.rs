@@ -207,6 +207,15 @@ fn task_details() {
 }
 
 #[test]
+fn groups_by_location_have_no_columns_without_values() {
+    let mut stage = Stage::new();
+    for (keys, is_shown) in [("2", true), ("t", false)] {
+        stage.keys(keys).pass(S);
+        assert_eq!(stage.screen(140, 36).contains(" DELAY P99 "), is_shown, "{keys}");
+    }
+}
+
+#[test]
 fn overdue_sample_is_in_the_header() {
     let mut stage = Stage::new();
     let is_shown =
