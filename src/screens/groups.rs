@@ -93,7 +93,7 @@ fn grouping(app: &App) -> Grouping {
 
 /// Whether a column has no values: there are distributions of groups by name only.
 pub(super) fn is_hidden(app: &App, field: &Field<GroupRow>) -> bool {
-    let is_distribution = field.name.contains("_p99");
+    let is_distribution = matches!(field.id, Some(FieldId::GroupPollP99 | FieldId::GroupDelayP99));
     is_distribution && grouping(app) != Grouping::Name
 }
 

@@ -98,8 +98,10 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         return None;
     }
     let findings = app.screens().find(|spec| spec.list == List::Findings).map(|spec| spec.id);
-    let is_findings = |screen| Some(screen) == findings;
-    let urgent = urgent(app);
+    let mark = match key.action {
+        Action::Show(screen) if Some(screen) == findings => urgent(app),
+        _ => None,
+    };
     let (rank, word) = match (key.action, app.overlay(), of_screen) {
         (_, None, Some(own)) => (own.rank, own.short),
         (Action::Quit, ..) => (0, key.short),
@@ -108,7 +110,7 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         (Action::Show(screen), ..) if screen == app.screen().spec.id => (2, key.short),
         (Action::Lab(LabCommand::ToggleHog), ..) => (3, key.short),
         // This screen stays when others are dropped, if there is something on it.
-        (Action::Show(screen), ..) if is_findings(screen) && urgent.is_some() => (3, key.short),
+        (Action::Show(_), ..) if mark.is_some() => (3, key.short),
         (Action::Show(_), ..) => (4, key.short),
         (Action::AwaitPoint, Some(Overlay::Task(key)), _) if app.is_in_long_poll(*key) => {
             return None;
@@ -140,12 +142,9 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         Action::Lab(LabCommand::ShortenHold) => "[ ]",
         _ => key.label.split(' ').next().unwrap_or_default(),
     };
-    let word = match key.action {
-        Action::Show(screen) if is_findings(screen) => match urgent {
-            Some(mark) => format!("{word} {mark}").into(),
-            None => word.into(),
-        },
-        _ => word.into(),
+    let word = match mark {
+        Some(mark) => format!("{word} {mark}").into(),
+        None => word.into(),
     };
     Some(FooterKey { action: key.action, label, word, rank })
 }
