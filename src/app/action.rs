@@ -53,6 +53,8 @@ pub enum Action {
     GraphSpan,
     /// Group tasks by the next property.
     Regroup,
+    /// Pin the selected task or group, or end the pin.
+    Pin,
     /// Edit the filter.
     Filter,
     /// Open the selected row.

@@ -21,6 +21,7 @@ mod movement;
 mod opening;
 mod overlay;
 mod own_cost;
+mod pin;
 mod refresh;
 mod rows;
 mod screen;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{App, LineEditor, List, Opened, Overlay, Prompt};
 use crate::{
-    model::{FindingId, OffenderId},
+    model::{FindingId, OffenderId, Scope},
     snapshot::TaskKey,
 };
 
@@ -20,13 +20,9 @@ impl App {
         match opened {
             Ok(Opened::Overlay(overlay)) => self.overlays.push((overlay, 0)),
             Ok(Opened::Group(group)) => {
-                let grouping = self.row_query().query().map(|query| query.grouping);
+                self.set_pin(Some(group));
                 self.show_list(List::Tasks);
-                let screen = self.screen_mut();
-                screen.cursor.reset();
-                if let Some(query) = screen.query.query_mut() {
-                    (query.group, query.grouping) = (Some(group), grouping.unwrap_or_default());
-                }
+                self.screen_mut().cursor.reset();
                 self.update_rows();
             }
             Err(reason) => self.notify(reason, now),
@@ -68,8 +64,11 @@ impl App {
             return;
         }
         let first = self.screens().next().map(|spec| spec.id);
-        if self.group().is_some() {
-            self.show_list(List::Groups);
+        if let Some(pin) = self.visible_pin().cloned() {
+            self.set_pin(None);
+            if let (Scope::Group { .. }, List::Tasks) = (pin, self.list()) {
+                self.show_list(List::Groups);
+            }
         } else if !self.filter.is_empty() {
             self.filter.clear();
             self.update_rows();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{App, Effect, Overlay};
 use crate::{
-    model::{Model, Refresh, TargetModel},
+    model::{Model, Refresh, Scope, TargetModel},
     snapshot::{Command, LabCommand, Outcome},
 };
 
@@ -26,6 +26,7 @@ impl App {
         if last_epoch.is_some() && last_epoch != epoch(&self.model) {
             // The frozen screen, the selection and the details are of a runtime that has ended.
             self.frozen = None;
+            self.pin.take_if(|pin| matches!(pin, Scope::Task { key, .. } if key.target == id));
             self.place_cursor();
             self.clear_selected_tasks();
             self.overlays.retain(|(overlay, _)| *overlay == Overlay::Help);

@@ -90,9 +90,7 @@ impl App {
             (Rows::Tasks(rows), _) => rows.len(),
             (Rows::Groups(rows), _) => rows.len(),
             (Rows::Resources(rows), _) => rows.len(),
-            (Rows::None, List::Findings) => {
-                self.model().all_findings().len() + self.model().offenders().len()
-            }
+            (Rows::None, List::Findings) => self.findings().len() + self.offenders().len(),
             (Rows::None, List::Workloads) => self.lab_stats().map_or(0, |lab| lab.workloads.len()),
             (Rows::None, _) => self.worker_rows().len(),
         }
@@ -108,10 +106,10 @@ impl App {
             (Rows::Groups(rows), _) => RowKey::Group(rows[row].key()),
             (Rows::Resources(rows), _) => RowKey::Resource(rows[row].key),
             (Rows::None, List::Findings) => {
-                let findings = self.model().all_findings();
+                let findings = self.findings();
                 match findings.get(row) {
                     Some(finding) => RowKey::Finding(finding.id()),
-                    None => RowKey::Offender(self.model().offenders()[row - findings.len()].id()),
+                    None => RowKey::Offender(self.offenders()[row - findings.len()].id()),
                 }
             }
             (Rows::None, List::Workloads) => RowKey::Workload(row),
@@ -131,12 +129,10 @@ impl App {
             (Rows::Resources(rows), RowKey::Resource(key)) => {
                 rows.iter().position(|row| row.key == *key)
             }
-            (_, RowKey::Finding(id)) => {
-                self.model().all_findings().iter().position(|finding| finding.is(id))
-            }
+            (_, RowKey::Finding(id)) => self.findings().iter().position(|finding| finding.is(id)),
             (_, RowKey::Offender(id)) => {
-                let row = self.model().offenders().iter().position(|row| row.id() == *id)?;
-                Some(self.model().all_findings().len() + row)
+                let row = self.offenders().iter().position(|row| row.id() == *id)?;
+                Some(self.findings().len() + row)
             }
             (_, RowKey::Worker(worker)) => self.worker_order().iter().position(|one| one == worker),
             (_, RowKey::Workload(row)) => Some(*row).filter(|row| *row < self.row_count()),
@@ -219,9 +215,13 @@ impl App {
 
     /// Computes the rows of the screen, after a change of the screen or of its query.
     pub(super) fn update_rows(&mut self) {
-        let new = Filter::new(&self.filter);
-        if let Some(query) = self.screen_mut().query.query_mut() {
-            query.filter = new;
+        let (filter, scope) = (Filter::new(&self.filter), self.pin.clone());
+        let rows = &mut self.screen_mut().query;
+        if let RowQuery::Tasks(query) = rows {
+            query.scope = scope;
+        }
+        if let Some(query) = rows.query_mut() {
+            query.filter = filter;
         }
         self.set_rows(self.model().rows(self.row_query()));
     }

@@ -2,8 +2,8 @@
 
 use super::{Action, App, Cursor, List, Overlay, RowKey, keymap::Binding};
 use crate::{
-    model::RowQuery,
-    snapshot::{FieldId, GroupKey, Subscription},
+    model::{RowQuery, Scope},
+    snapshot::{FieldId, Subscription},
 };
 
 /// The name of a screen.
@@ -66,8 +66,8 @@ impl ScreenKey {
 pub enum Opened {
     /// A view over the screen.
     Overlay(Overlay),
-    /// The tasks of a group.
-    Group(GroupKey),
+    /// The tasks of a group, which is pinned.
+    Group(Scope),
 }
 
 /// The state of a screen.
@@ -96,13 +96,5 @@ impl ScreenState {
     /// The entry of a key that is specific to this screen.
     pub fn key(&self, key: Action) -> Option<&'static ScreenKey> {
         self.spec.keys.iter().find(|own| own.key == key)
-    }
-
-    /// The group that the tasks are limited to.
-    pub(super) fn group_mut(&mut self) -> Option<&mut Option<GroupKey>> {
-        match &mut self.query {
-            RowQuery::Tasks(query) => Some(&mut query.group),
-            _ => None,
-        }
     }
 }

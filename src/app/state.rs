@@ -11,10 +11,10 @@ use super::{
     Viewport, freshness::Freshness, graph_span::GraphSelection, hog_kind::NextHogKind,
 };
 use crate::{
-    model::{Model, RowQuery, Rows, TargetModel, Thresholds, Timeline, WorkerRow},
+    model::{Model, RowQuery, Rows, Scope, TargetModel, Thresholds, Timeline, WorkerRow},
     snapshot::{
-        FieldId, GroupKey, LabStats, ResourceKey, ResourceStats, Resources, Subscription, Target,
-        TargetId, TaskKey, TaskStats,
+        FieldId, LabStats, ResourceKey, ResourceStats, Resources, Subscription, Target, TargetId,
+        TaskKey, TaskStats,
     },
 };
 
@@ -54,6 +54,8 @@ pub struct App {
     pub(super) newer_source: Option<SourceLine>,
     /// What the dashboard itself costs; `None` before it is measured.
     pub own_cost: Option<OwnCost>,
+    /// The pinned task or group.
+    pub(super) pin: Option<Scope>,
     /// The columns of the tables.
     pub chosen_columns: ChosenColumns,
     pub(super) graph_span: GraphSpan,
@@ -114,6 +116,7 @@ impl App {
             last_filter: String::new(),
             newer_source: None,
             own_cost: None,
+            pin: None,
             chosen_columns: ChosenColumns::new(),
             graph_span: GraphSpan::default(),
             graph_selection: GraphSelection::default(),
@@ -176,9 +179,6 @@ impl App {
         let position = self.screens().position(|spec| spec.id == id);
         self.current = position.unwrap_or(self.current);
         self.overlays.clear();
-        if let Some(group) = self.screen_mut().group_mut() {
-            *group = None;
-        }
         self.update_rows();
     }
 
@@ -408,14 +408,6 @@ impl App {
     /// Whether the rows of the screen can be filtered.
     pub fn has_filter(&self) -> bool {
         *self.row_query() != RowQuery::None
-    }
-
-    /// The group that the tasks are limited to.
-    pub fn group(&self) -> Option<&GroupKey> {
-        match self.row_query() {
-            RowQuery::Tasks(query) => query.group.as_ref(),
-            _ => None,
-        }
     }
 
     /// The number of the latest request, if that was for the await point of this task.

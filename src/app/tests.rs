@@ -158,7 +158,7 @@ fn enter_on_a_group_lists_its_tasks_and_esc_leaves_it() {
     assert_eq!((screen(&stage), stage.app.row_count()), ("tasks", 12));
     assert!(!stage.app.subscription().groups);
     stage.keys("<Esc>");
-    assert_eq!((screen(&stage), stage.app.group()), ("groups", None));
+    assert_eq!((screen(&stage), stage.app.pin()), ("groups", None));
     assert_eq!(stage.keys("1").app.row_count(), 25);
 }
 

@@ -139,7 +139,7 @@ impl App {
         let (from, to) = self.timeline.window(self.polls());
         match self.viewport.timeline_polls {
             0 => Vec::new(),
-            count => self.polls().longest(from, to, count),
+            count => self.polls().longest(from, to, count, &self.poll_scope()),
         }
     }
 
@@ -172,10 +172,23 @@ impl App {
         });
     }
 
-    /// Moves the cursor to the next or the previous poll.
+    /// Moves the cursor to the next or the previous poll of the worker; if a task or group is pinned,
+    /// to that of the pin, on any worker.
     pub(super) fn step_poll(&mut self, forward: bool, now: Duration) {
-        let worker = self.timeline_worker();
-        self.point(now, |at, timeline| timeline.step(worker, at, forward));
+        self.freeze_timeline(now);
+        let (scope, timeline) = (self.poll_scope(), self.polls());
+        let workers = match scope.is_all() {
+            true => self.timeline_worker()..self.timeline_worker() + 1,
+            false => 0..timeline.workers(),
+        };
+        let Some(at) = self.timeline.cursor_ns() else { return };
+        let next = workers
+            .filter_map(|worker| Some((timeline.step(worker, at, forward, &scope)?, worker)));
+        let next = if forward { next.min() } else { next.max() };
+        if let Some((moment, worker)) = next {
+            self.select_worker(worker);
+            self.point(now, |_, _| Some(moment));
+        }
     }
 
     /// Moves the cursor to the oldest or to the latest moment.

@@ -133,6 +133,7 @@ impl App {
             Action::ChooseColumns => self.begin_columns(now),
             Action::GraphSpan => self.change_graph_span(),
             Action::Regroup => self.regroup(),
+            Action::Pin => self.toggle_pin(now),
             Action::Filter => self.begin_filter(),
             Action::Open => match self.confirm_hog_kind(now) {
                 Some(effect) => return Some(effect),

@@ -37,7 +37,7 @@ fn rows(app: &App) -> Option<csv::Rows<'_>> {
         List::Tasks => csv::Rows::Tasks(app.task_rows()),
         List::Groups => csv::Rows::Groups(app.group_rows()),
         List::Resources => csv::Rows::Resources(app.resource_rows()),
-        List::Findings => csv::Rows::Findings(app.model().all_findings()),
+        List::Findings => csv::Rows::Findings(app.findings()),
         List::Workers | List::Tracks => csv::Rows::Workers,
         List::Workloads => return None,
     })

@@ -208,7 +208,7 @@ pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<GroupRow> {
 mod tests {
     use super::*;
     use crate::model::{
-        Column, Filter, Model,
+        Column, Filter, Model, Scope,
         testing::{snapshot, task},
     };
 
@@ -291,11 +291,10 @@ mod tests {
         let expected = [("src/main.rs:7".to_owned(), 2), ("src/other.rs:1".to_owned(), 1)];
         assert_eq!(names(Grouping::Location), expected);
         assert_eq!(names(Grouping::Kind), [("blocking".to_owned(), 1), ("task".to_owned(), 2)]);
-        let group = Some(
-            model.groups(&Query { grouping: Grouping::Location, ..Query::default() })[0].key(),
-        );
-        let query = Query { grouping: Grouping::Location, group, ..Query::default() };
-        assert_eq!(model.tasks(&query).len(), 2);
+        let grouping = Grouping::Location;
+        let key = model.groups(&Query { grouping, ..Query::default() })[0].key();
+        let scope = Some(Scope::Group { key, grouping });
+        assert_eq!(model.tasks(&Query { scope, ..Query::default() }).len(), 2);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Selects and sorts tasks.
 
 use super::{
-    Filter, Grouping, TargetModel, TaskRow,
+    Filter, Grouping, Scope, TargetModel, TaskRow,
     fields::{Column, field},
 };
-use crate::snapshot::GroupKey;
 
 /// The rows to show, and their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +16,8 @@ pub struct Query {
     pub filter: Filter,
     /// How tasks are grouped.
     pub grouping: Grouping,
-    /// Limits the tasks to one group.
-    pub group: Option<GroupKey>,
+    /// Limits tasks to those of a scope.
+    pub scope: Option<Scope>,
 }
 
 impl Default for Query {
@@ -28,7 +27,7 @@ impl Default for Query {
             descending: true,
             filter: Filter::default(),
             grouping: Grouping::default(),
-            group: None,
+            scope: None,
         }
     }
 }
@@ -45,18 +44,17 @@ impl Query {
 pub(super) fn select(targets: &[TargetModel], query: &Query) -> Vec<TaskRow> {
     let mut rows: Vec<TaskRow> = Vec::new();
     for (target, position) in targets.iter().zip(0u32..) {
-        let group = query.group.as_ref();
-        if group.is_some_and(|group| group.target != target.target().id) {
+        let scope = query.scope.as_ref();
+        if scope.is_some_and(|scope| scope.target() != target.target().id) {
             continue;
         }
         let matcher = query.filter.of::<TaskRow>(target);
         let tasks = target.target().tasks.iter().zip(0u32..);
         rows.extend(tasks.filter_map(|(task, at)| {
             let row = TaskRow { target: position, task: at };
-            let is_in_group = group.is_none_or(|group| {
-                query.grouping.group_of(target.name(), &task.meta) == &*group.name
-            });
-            (is_in_group && matcher.passes(target, &row)).then_some(row)
+            let is_in_scope =
+                scope.is_none_or(|scope| scope.has(target, task.key, Some(&task.meta)));
+            (is_in_scope && matcher.passes(target, &row)).then_some(row)
         }));
     }
     let Some(field) = field::<TaskRow>(query.sort) else { return rows };

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
-    sync::Arc,
 };
 
 use super::{
@@ -38,7 +37,7 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The rows of a screen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Rows<'a> {
     /// These tasks.
     Tasks(&'a [TaskRow]),
@@ -47,7 +46,7 @@ pub enum Rows<'a> {
     /// All workers.
     Workers,
     /// These findings.
-    Findings(&'a [Arc<Finding>]),
+    Findings(Vec<&'a Finding>),
     /// These resources.
     Resources(&'a [ResourceRow]),
 }

@@ -32,7 +32,7 @@ use crate::{
         Action, App, GraphWindow, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{BusyPoint, Field, GroupRow, Grouping, Offender, TargetModel},
+    model::{BusyPoint, Field, GroupRow, Grouping, Offender, Scope, TargetModel},
     snapshot::{DistributionKey, Distributions, FieldId},
     text::{compact_count, file_and_folder, fit, plural},
 };
@@ -57,7 +57,9 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         ],
         subscribe: |subscription| subscription.groups = true,
         open: |app| match app.cursor().key() {
-            Some(RowKey::Group(group)) => Ok(Opened::Group(group.clone())),
+            Some(RowKey::Group(key)) => {
+                Ok(Opened::Group(Scope::Group { key: key.clone(), grouping: grouping(app) }))
+            }
             _ => Err("no group to open"),
         },
     },
@@ -102,6 +104,7 @@ fn title(app: &App, theme: Theme) -> Spans {
     if grouping(app) != Grouping::Name {
         spans.push((format!(" by {}", grouping(app).as_str()), theme.title()));
     }
+    spans.extend(title::pin(app, theme));
     spans.extend(title::order::<GroupRow>(app, theme));
     spans
 }

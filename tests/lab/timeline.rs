@@ -8,7 +8,7 @@ use std::{
 };
 
 use asynctop::{
-    model::{ColumnSpan, Coverage, Model, Timeline, WorkerActivity},
+    model::{ColumnSpan, Coverage, Model, PollScope, Timeline, WorkerActivity},
     probe::{LocalSampler, Registry},
     snapshot::{Subscription, Target},
 };
@@ -55,7 +55,7 @@ impl TimelineWatch {
     fn polls(&self, worker: usize) -> Vec<String> {
         let timeline = self.timeline();
         let (mut at, mut names) = (timeline.begin_ns().saturating_sub(1), Vec::new());
-        while let Some(began) = timeline.step(worker, at, true) {
+        while let Some(began) = timeline.step(worker, at, true, &PollScope::default()) {
             let span = ColumnSpan { from: began, to: began + 1, at: began };
             let WorkerActivity::Poll { poll, .. } = timeline.activity(worker, span) else {
                 panic!("no poll at the start of a poll")
@@ -87,7 +87,7 @@ fn poll_that_began_before_the_recording_is_busy_from_its_start_on() {
         spin_for(Duration::from_millis(2));
         watch.sample();
         let timeline = watch.timeline();
-        let bar = timeline.bar(0, recorded_since, timeline.now_ns(), 5);
+        let bar = timeline.bar(0, (recorded_since, timeline.now_ns()), 5, &PollScope::default());
         for cell in &bar.cells {
             assert_eq!((cell.coverage, cell.busy), (Coverage::Exact, 1.0), "{bar:?}");
         }
@@ -190,7 +190,7 @@ fn hog_is_one_long_poll_during_and_after_it() {
             panic!("no poll right now")
         };
         assert!(is_running, "it has not ended");
-        let bar = timeline.bar(0, poll.began, now, 50);
+        let bar = timeline.bar(0, (poll.began, now), 50, &PollScope::default());
         assert!(bar.cells.iter().all(|cell| {
             cell.coverage == Coverage::Exact
                 && cell.busy > 0.99
@@ -256,7 +256,7 @@ fn timeline_covers_more_polls_than_a_thread_records() {
     let end = registry.now();
     watch.sample();
     let timeline = watch.timeline();
-    let bar = timeline.bar(0, begin, end, 4);
+    let bar = timeline.bar(0, (begin, end), 4, &PollScope::default());
     assert!(bar.cells.iter().all(|cell| cell.coverage != Coverage::Missing && cell.busy > 0.0));
     assert!(bar.is_sampled());
     let snapshot = watch.target();

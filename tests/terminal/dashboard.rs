@@ -322,13 +322,14 @@ fn timeline_shows_the_hog_as_one_poll_with_details() {
     terminal.keys("4");
     // Some tasks are polled before the hog starts.
     terminal.wait_for_line(&["cruncher", "ping", "%"]);
-    terminal.keys("b");
-    // Wait until the poll covers the column in which the cursor appears.
+    // Soon after the start of the hog its poll covers the column in which the cursor appears, and the
+    // polls before it are still kept.
+    terminal.keys("+++b");
     terminal.wait_for_line(&[&format!("hog{}", "─".repeat(90))]);
     terminal.keys(" ");
     terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);
     // Move to the start of this poll, and to the previous one.
-    terminal.keys("+++NN");
+    terminal.keys("NN");
     terminal.wait_for_line(&["w0 at", "polled"]);
     terminal.keys("n\r");
     terminal.wait_for_line(&["hog", "group hog"]);

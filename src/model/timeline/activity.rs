@@ -1,6 +1,7 @@
 //! The activity of a worker at one moment: the poll, and the polls before and after it.
 
 use super::{Timeline, TimelinePoll, Track, bar::overlap};
+use crate::model::PollScope;
 
 /// The part of the timeline that one column displays, and one moment in it, in nanoseconds on the
 /// target's clock.
@@ -71,17 +72,17 @@ impl Timeline {
         }
     }
 
-    /// The start of the next poll of a worker after `at` or, backward, of the one before.
-    pub fn step(&self, worker: usize, at: u64, forward: bool) -> Option<u64> {
+    /// The start of the next poll of a scope and a worker after `at` or, backward, of the one before.
+    pub fn step(&self, worker: usize, at: u64, forward: bool, scope: &PollScope) -> Option<u64> {
         let track = self.tracks.get(worker)?;
         let tiers = [&track.every, &track.ticked];
-        let running = track.running.iter();
+        let running = track.running.iter().filter(|poll| scope.has(poll));
         if forward {
-            let next = tiers.into_iter().filter_map(|tier| tier.after(at));
+            let next = tiers.into_iter().filter_map(|tier| tier.after(at).find(|p| scope.has(p)));
             next.chain(running.filter(|poll| poll.began > at)).map(|poll| poll.began).min()
         } else {
-            let before = tiers.into_iter().filter_map(|tier| tier.before(at));
-            before.chain(running.filter(|poll| poll.began < at)).map(|poll| poll.began).max()
+            let last = tiers.into_iter().filter_map(|tier| tier.before(at).find(|p| scope.has(p)));
+            last.chain(running.filter(|poll| poll.began < at)).map(|poll| poll.began).max()
         }
     }
 }
@@ -89,14 +90,14 @@ impl Timeline {
 impl Track {
     /// The last poll before this time, if no poll between is missing.
     fn before(&self, time: u64) -> Option<TimelinePoll> {
-        let poll = self.every.before(time)?;
+        let poll = self.every.before(time).next()?;
         self.covers(poll.ended, time).then_some(*poll)
     }
 
     /// The first poll after this time, if no poll between is missing.
     fn after(&self, time: u64) -> Option<TimelinePoll> {
         let running = self.running.as_ref().filter(|poll| poll.began > time);
-        let poll = self.every.after(time).or(running)?;
+        let poll = self.every.after(time).next().or(running)?;
         self.covers(time, poll.began).then_some(*poll)
     }
 

@@ -1,7 +1,7 @@
 //! A worker's time, divided into the columns of a bar.
 
 use super::{Timeline, TimelinePoll, Track};
-use crate::snapshot::TICK_NS;
+use crate::{model::PollScope, snapshot::TICK_NS};
 
 /// The source of the polls of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,9 +20,12 @@ pub enum Coverage {
 pub struct BarCell {
     /// The source of the polls.
     pub coverage: Coverage,
+    /// Whether the other fields are about polls of the scope; in a column without any, they are about
+    /// all polls.
+    pub in_scope: bool,
     /// Share of the time in polls, 0 to 1.
     pub busy: f32,
-    /// The group with most of the time.
+    /// The group with most of the time or, in a limited scope, that of the longest poll.
     pub group: Option<u16>,
     /// Task and start of the poll with most of the time.
     pub poll: Option<(u64, u64)>,
@@ -35,6 +38,8 @@ pub struct WorkerBar {
     pub cells: Vec<BarCell>,
     /// The busy time of each group in nanoseconds, by the group's index.
     pub times: Vec<u64>,
+    /// The busy time of the scope, in nanoseconds.
+    pub scoped_ns: u64,
     /// The time that is covered, in nanoseconds.
     pub covered_ns: u64,
 }
@@ -65,15 +70,22 @@ pub fn group_shares(bars: &[WorkerBar]) -> Vec<(u16, f64)> {
 
 impl Timeline {
     /// The bar of a worker for the span `from` to `to`.
-    pub fn bar(&self, worker: usize, from: u64, to: u64, columns: usize) -> WorkerBar {
+    pub fn bar(
+        &self,
+        worker: usize,
+        (from, to): (u64, u64),
+        columns: usize,
+        scope: &PollScope,
+    ) -> WorkerBar {
         let Some(track) = self.tracks.get(worker) else { return WorkerBar::default() };
-        let mut sums = Sums::new(self.groups().len());
+        let mut sums = Sums::new(self.groups().len(), scope);
         let cells = (0..columns).map(|column| {
             let (from, to) = column_bounds(from, to, column, columns);
             sums.cell(track, from, to.min(self.now_ns))
         });
         let cells = cells.collect();
-        WorkerBar { cells, times: sums.times, covered_ns: sums.covered_ns }
+        let Sums { times, scoped_ns, covered_ns, .. } = sums;
+        WorkerBar { cells, times, scoped_ns, covered_ns }
     }
 }
 
@@ -87,18 +99,27 @@ pub fn column_bounds(from: u64, to: u64, column: usize, columns: usize) -> (u64,
 }
 
 /// Adds up polls, cell by cell.
-struct Sums {
+struct Sums<'a> {
+    scope: &'a PollScope,
     times: Vec<u64>,
+    scoped_ns: u64,
     covered_ns: u64,
     /// The sums of the current cell by group, and the groups whose sum is not zero.
     cell: Vec<u64>,
     touched: Vec<u16>,
 }
 
-impl Sums {
-    fn new(groups: usize) -> Self {
+impl<'a> Sums<'a> {
+    fn new(groups: usize, scope: &'a PollScope) -> Self {
         let zeros = || vec![0; groups];
-        Sums { times: zeros(), covered_ns: 0, cell: zeros(), touched: Vec::new() }
+        Sums {
+            scope,
+            times: zeros(),
+            scoped_ns: 0,
+            covered_ns: 0,
+            cell: zeros(),
+            touched: Vec::new(),
+        }
     }
 
     fn cell(&mut self, track: &Track, from: u64, to: u64) -> BarCell {
@@ -130,42 +151,70 @@ impl Sums {
     }
 
     /// Adds up the `weight` of each poll.
-    fn add_up<'a>(
+    fn add_up<'p>(
         &mut self,
-        polls: impl Iterator<Item = &'a TimelinePoll>,
+        polls: impl Iterator<Item = &'p TimelinePoll>,
         from: u64,
         to: u64,
         coverage: Coverage,
         weight: fn(&TimelinePoll, u64, u64) -> u64,
     ) -> BarCell {
-        let (mut busy, mut longest) = (0, 0);
-        let mut cell = BarCell { coverage, ..BarCell::default() };
+        let (mut all, mut scoped) = (Sum::default(), Sum::default());
         for poll in polls {
             let weight = weight(poll, from, to);
-            busy = weight.saturating_add(busy);
+            all.add(poll, weight);
+            if self.scope.has(poll) {
+                scoped.add(poll, weight);
+            }
             let sum = &mut self.cell[usize::from(poll.group)];
             if *sum == 0 {
                 self.touched.push(poll.group);
             }
             *sum = sum.saturating_add(weight);
-            if weight > longest || cell.poll.is_none() {
-                (longest, cell.poll) = (weight, Some((poll.key, poll.began)));
-            }
         }
         let whole = match coverage {
             Coverage::Sampled if to / TICK_NS > from / TICK_NS => to / TICK_NS - from / TICK_NS,
             _ => to - from,
         };
-        cell.busy = (busy as f64 / whole as f64).min(1.0) as f32;
-        cell.group =
+        let busiest =
             self.touched.iter().copied().max_by_key(|group| self.cell[usize::from(*group)]);
+        let time = |sum: u64| {
+            let time = u128::from(sum) * u128::from(to - from) / u128::from(whole);
+            time as u64
+        };
         for group in self.touched.drain(..) {
             let sum = std::mem::take(&mut self.cell[usize::from(group)]);
-            let time = u128::from(sum) * u128::from(to - from) / u128::from(whole);
-            self.times[usize::from(group)] += time as u64;
+            self.times[usize::from(group)] += time(sum);
         }
+        self.scoped_ns += time(scoped.busy);
         self.covered_ns += to - from;
-        cell
+        let (shown, group) = match scoped.longest {
+            Some((poll, _)) if !self.scope.is_all() => (scoped, Some(poll.group)),
+            _ => (all, busiest),
+        };
+        BarCell {
+            coverage,
+            in_scope: scoped.longest.is_some(),
+            busy: (shown.busy as f64 / whole as f64).min(1.0) as f32,
+            group,
+            poll: shown.longest.map(|(poll, _)| (poll.key, poll.began)),
+        }
+    }
+}
+
+/// The sum of the weights of polls, and the poll with the largest one.
+#[derive(Clone, Copy, Default)]
+struct Sum<'p> {
+    busy: u64,
+    longest: Option<(&'p TimelinePoll, u64)>,
+}
+
+impl<'p> Sum<'p> {
+    fn add(&mut self, poll: &'p TimelinePoll, weight: u64) {
+        self.busy = self.busy.saturating_add(weight);
+        if self.longest.is_none_or(|(_, longest)| weight > longest) {
+            self.longest = Some((poll, weight));
+        }
     }
 }
 

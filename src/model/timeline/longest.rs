@@ -3,11 +3,18 @@
 use std::{cmp::Reverse, collections::HashSet};
 
 use super::{Timeline, TimelinePoll};
+use crate::model::PollScope;
 
 impl Timeline {
-    /// The longest polls that overlap a span, at most `count`, longest first, each with the index of
-    /// its worker.
-    pub fn longest(&self, from: u64, to: u64, count: usize) -> Vec<(usize, TimelinePoll)> {
+    /// The longest polls of a scope that overlap a span, at most `count`, longest first, each with the
+    /// index of its worker.
+    pub fn longest(
+        &self,
+        from: u64,
+        to: u64,
+        count: usize,
+        scope: &PollScope,
+    ) -> Vec<(usize, TimelinePoll)> {
         let length = |poll: &TimelinePoll| poll.ended.saturating_sub(poll.began);
         let mut found: Vec<(usize, TimelinePoll)> = Vec::new();
         // Shorter polls are not among the longest.
@@ -15,7 +22,7 @@ impl Timeline {
         for (worker, track) in self.tracks.iter().enumerate() {
             let ended = track.every.within(from, to).chain(track.ticked.within(from, to));
             for poll in ended.chain(track.running(from, to)) {
-                if length(poll) < least_ns {
+                if length(poll) < least_ns || !scope.has(poll) {
                     continue;
                 }
                 found.push((worker, *poll));

@@ -169,4 +169,9 @@ impl Timeline {
     pub fn task(&self, key: u64) -> Option<&Arc<TaskMeta>> {
         self.tasks.get(&key)?.meta.as_ref()
     }
+
+    /// The tasks with polls on the timeline, as far as they are known, by their keys.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (u64, &TaskMeta)> {
+        self.tasks.iter().filter_map(|(key, task)| Some((*key, task.meta.as_deref()?)))
+    }
 }

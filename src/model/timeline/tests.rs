@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::{Model, testing},
+    model::{Model, PollScope, testing},
     snapshot::{CurrentPoll, LongPoll, PollKind, PollSpan, PollSpans, TICK_NS},
 };
 
@@ -59,7 +59,7 @@ fn drawn(timeline: &Timeline, from: u64, to: u64, columns: usize) -> String {
             if cell.busy < 0.5 { letter.to_ascii_lowercase() } else { letter }
         }
     };
-    timeline.bar(0, from, to, columns).cells.iter().map(cell).collect()
+    timeline.bar(0, (from, to), columns, &PollScope::default()).cells.iter().map(cell).collect()
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn cell_has_the_letter_of_its_busiest_group() {
     let timeline = timeline([snapshot(100, [all(0, &polls)])]);
     assert_eq!(drawn(&timeline, 0, 100, 10), "ABB  a A  ");
     assert_eq!(drawn(&timeline, 0, 100, 2), "Ba");
-    let bar = timeline.bar(0, 0, 100, 10);
+    let bar = timeline.bar(0, (0, 100), 10, &PollScope::default());
     assert_eq!(bar.cells[5].busy, 0.3);
     assert_eq!(bar.cells[7].poll, Some((1, 74)), "the longer of two polls");
     assert_eq!(bar.covered_ns, 100);
@@ -88,7 +88,11 @@ fn running_poll_is_drawn_up_to_the_latest_snapshot() {
     assert_eq!(drawn(&timeline, 0, 100, 10), " A  BB????");
     add(&mut timeline, &running_poll(100, 60));
     assert_eq!(drawn(&timeline, 0, 100, 10), " A  BBBBBB");
-    assert!(timeline.bar(0, 0, 100, 10).cells[4..].iter().all(|c| c.poll == Some((3, 40))));
+    assert!(
+        timeline.bar(0, (0, 100), 10, &PollScope::default()).cells[4..]
+            .iter()
+            .all(|c| c.poll == Some((3, 40)))
+    );
     add(&mut timeline, &snapshot(110, [all(100, &[(3, 40, 105)])]));
     assert_eq!(drawn(&timeline, 0, 110, 11), " A  BBBBBBB", "not counted twice");
 }
@@ -100,9 +104,9 @@ fn open_poll_that_began_after_the_snapshot_is_in_the_next_one() {
         snapshot(now, [WorkerPolls { current, ..all(from, &[]) }])
     };
     let mut timeline = timeline([running_poll(60, 0)]);
-    assert_eq!(timeline.step(0, 0, true), None);
+    assert_eq!(timeline.step(0, 0, true, &PollScope::default()), None);
     add(&mut timeline, &running_poll(100, 60));
-    assert_eq!(timeline.step(0, 0, true), Some(70));
+    assert_eq!(timeline.step(0, 0, true, &PollScope::default()), Some(70));
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn shares_of_dropped_polls_are_estimated_from_ticks() {
     polls.every = spans(4 * S, 1_000_000, &[]);
     let timeline = timeline([snapshot(4 * S, [polls])]);
     assert_eq!(drawn(&timeline, 0, 4 * S, 20), "A".repeat(20));
-    let bar = timeline.bar(0, 0, 4 * S, 20);
+    let bar = timeline.bar(0, (0, 4 * S), 20, &PollScope::default());
     assert!(bar.is_sampled() && !bar.has_gaps());
     assert!(bar.cells.iter().all(|cell| cell.busy > 0.99));
     let shares = group_shares(&[bar]);
@@ -170,9 +174,15 @@ fn activity_has_the_poll_and_its_neighbors() {
     assert_eq!((is_running, others, key(before), key(after)), (false, 1, Some(1), Some(2)));
     let WorkerActivity::Idle { before, after } = activity(30, 40, 35) else { panic!() };
     assert_eq!((key(before), key(after)), (Some(3), Some(2)));
-    assert_eq!(timeline.step(0, 10, true), Some(20));
-    assert_eq!(timeline.step(0, 20, false), Some(10));
-    assert_eq!((timeline.step(0, 10, false), timeline.step(0, 50, true)), (None, None));
+    assert_eq!(timeline.step(0, 10, true, &PollScope::default()), Some(20));
+    assert_eq!(timeline.step(0, 20, false, &PollScope::default()), Some(10));
+    assert_eq!(
+        (
+            timeline.step(0, 10, false, &PollScope::default()),
+            timeline.step(0, 50, true, &PollScope::default())
+        ),
+        (None, None)
+    );
     assert_eq!(timeline.task(3).map(|meta| &*meta.name), Some("b"));
 }
 
@@ -218,7 +228,7 @@ fn longest_polls_are_those_that_overlap_the_span() {
     let second = all(0, &[(2, 0, 3 * MS), (1, 30 * MS, 90 * MS)]);
     let timeline = timeline([snapshot(S, [first, second])]);
     let found = |from, to, count| -> Vec<(usize, u64)> {
-        let polls = timeline.longest(from, to, count).into_iter();
+        let polls = timeline.longest(from, to, count, &PollScope::default()).into_iter();
         polls.map(|(worker, poll)| (worker, (poll.ended - poll.began) / MS)).collect()
     };
     assert_eq!(found(0, S, 3), [(1, 60), (0, 9), (0, 5)]);
@@ -301,14 +311,14 @@ proptest! {
             add(&mut timeline, &snapshot(now, [polls]));
         }
         let to = from.saturating_add(span);
-        let bar = timeline.bar(0, from, to, columns);
+        let bar = timeline.bar(0, (from, to), columns, &PollScope::default());
         prop_assert_eq!(bar.cells.len(), columns);
         prop_assert!(bar.cells.iter().all(|cell| (0.0..=1.0).contains(&cell.busy)));
         prop_assert!(u128::from(bar.covered_ns) <= u128::from(span));
         let busy: u128 = bar.times.iter().map(|time| u128::from(*time)).sum();
         prop_assert!(busy <= u128::from(bar.covered_ns) + columns as u128);
         timeline.activity(0, ColumnSpan { from, to, at: from + span.min(to - from) / 2 });
-        timeline.step(0, from, span % 2 == 0);
+        timeline.step(0, from, span % 2 == 0, &PollScope::default());
     }
 
     #[test]
@@ -320,8 +330,8 @@ proptest! {
             (*task, began, at)
         }).collect();
         let timeline = timeline([snapshot(at, [all(0, &polls)])]);
-        let whole = timeline.bar(0, 0, at, 1);
-        prop_assert_eq!(timeline.bar(0, 0, at, columns).times, whole.times.clone());
+        let whole = timeline.bar(0, (0, at), 1, &PollScope::default());
+        prop_assert_eq!(timeline.bar(0, (0, at), columns, &PollScope::default()).times, whole.times.clone());
         prop_assert_eq!(whole.times.iter().sum::<u64>(), lengths.iter().map(|(_, _, n)| n).sum::<u64>());
     }
 }
@@ -337,4 +347,21 @@ fn task_of_a_long_poll_is_known_after_its_end() {
     let timeline = model.only().timeline();
     assert_eq!(timeline.task(7).map(|meta| &*meta.name), Some("hog"));
     assert_eq!(timeline.task(8), None);
+}
+
+#[test]
+fn bar_of_a_scope_has_its_polls_and_elsewhere_all() {
+    let polls = [(1, 0, 20), (2, 20, 26), (1, 26, 30), (3, 50, 60), (2, 80, 84)];
+    let timeline = timeline([snapshot(100, [all(0, &polls)])]);
+    let scope = PollScope::of([2]);
+    let bar = timeline.bar(0, (0, 100), 10, &scope);
+    let scoped: Vec<_> = bar.cells.iter().map(|cell| (cell.in_scope, cell.busy)).collect();
+    assert_eq!(scoped[1..6], [(false, 1.0), (true, 0.6), (false, 0.0), (false, 0.0), (false, 1.0)]);
+    assert_eq!((bar.cells[2].poll, bar.cells[8].poll), (Some((2, 20)), Some((2, 80))));
+    assert_eq!((bar.scoped_ns, bar.times.iter().sum::<u64>()), (10, 44));
+    assert_eq!(timeline.step(0, 0, true, &scope), Some(20));
+    assert_eq!(timeline.step(0, 20, true, &scope), Some(80));
+    assert_eq!(timeline.step(0, 99, false, &PollScope::of([3])), Some(50));
+    assert_eq!(timeline.step(0, 99, true, &scope), None);
+    assert_eq!(timeline.longest(0, 100, 9, &scope).len(), 2);
 }

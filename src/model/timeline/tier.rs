@@ -113,19 +113,19 @@ impl Tier {
         })
     }
 
-    /// The last poll that began before this time.
-    pub(super) fn before(&self, time: u64) -> Option<&TimelinePoll> {
-        self.chunks.iter().rev().find_map(|chunk| {
+    /// The polls that began before this time, latest first.
+    pub(super) fn before(&self, time: u64) -> impl Iterator<Item = &TimelinePoll> {
+        self.chunks.iter().rev().flat_map(move |chunk| {
             let at = chunk.polls.partition_point(|poll| poll.began < time);
-            chunk.polls[..at].last()
+            chunk.polls[..at].iter().rev()
         })
     }
 
-    /// The first poll that began after this time.
-    pub(super) fn after(&self, time: u64) -> Option<&TimelinePoll> {
-        self.chunks.iter().find_map(|chunk| {
+    /// The polls that began after this time, in order.
+    pub(super) fn after(&self, time: u64) -> impl Iterator<Item = &TimelinePoll> {
+        self.chunks.iter().flat_map(move |chunk| {
             let at = chunk.polls.partition_point(|poll| poll.began <= time);
-            chunk.polls.get(at)
+            chunk.polls[at..].iter()
         })
     }
 }

@@ -77,13 +77,13 @@ fn title(column: Column) -> &'static str {
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let rows = app.model().offenders();
+    let rows = app.offenders();
     // On a low screen the rows are more useful than their titles.
     let titles = if area.height > TITLES { TITLES } else { 0 };
     let Some(visible) = area.height.checked_sub(titles).filter(|visible| *visible > 0) else {
         return;
     };
-    let findings = app.model().all_findings().len();
+    let findings = app.findings().len();
     let selected = app.cursor().row().saturating_sub(findings);
     let first = (selected + 1).saturating_sub(usize::from(visible));
     let places = table::places(&specs(app, &rows), Column::Place, area.width);

@@ -44,10 +44,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, plan: &Plan) {
         canvas.put_right(area.x, area.y, area.width - 1, &titles, theme.title());
     }
     let mut y = area.y + plan.titles;
-    for (row, height) in (plan.blocks.first..).zip(&plan.blocks.lines) {
-        let Some(finding) = app.model().all_findings().get(row) else { break };
+    let findings = app.findings();
+    let rows = findings.into_iter().enumerate().skip(plan.blocks.first);
+    for ((row, finding), height) in rows.zip(&plan.blocks.lines) {
         let place = Rect { y, height: *height, ..area };
-        Block::new(app, finding, area.width).draw(app, canvas, place, row);
+        Block::new(app, finding, area.width).draw(app, canvas, place, row, finding);
         y += height;
     }
 }
@@ -109,8 +110,7 @@ impl Block {
         (self.sentence.len() + self.details.len()) as u16
     }
 
-    fn draw(self, app: &App, canvas: &mut Canvas<'_>, area: Rect, row: usize) {
-        let Some(finding) = app.model().all_findings().get(row) else { return };
+    fn draw(self, app: &App, canvas: &mut Canvas<'_>, area: Rect, row: usize, finding: &Finding) {
         let theme = canvas.theme;
         let of_severity = match finding.active {
             true => theme.severity(finding.severity),

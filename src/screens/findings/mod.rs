@@ -31,7 +31,7 @@ use super::{
     theme::Theme,
     widgets::{
         canvas::{Canvas, Spans, paragraph},
-        preview,
+        preview, title,
     },
 };
 use crate::{
@@ -65,14 +65,23 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             None => Err("no finding to open"),
         },
     },
-    title: |app, theme| {
-        let (active, all) = (app.model().findings().len(), app.model().all_findings().len());
-        let resolved = format!(", {} resolved", all - active);
-        vec![(format!(" Findings {active} active"), theme.title()), (resolved, theme.dim())]
-    },
+    title,
     viewport,
     draw,
 };
+
+fn title(app: &App, theme: Theme) -> Spans {
+    let findings = app.findings();
+    let active = findings.iter().filter(|finding| finding.active).count();
+    let resolved = format!(", {} resolved", findings.len() - active);
+    let mut spans = vec![(format!(" Findings {active} active"), theme.title())];
+    spans.push((resolved, theme.dim()));
+    if let Some(pin) = title::pin(app, theme) {
+        let others = app.model().all_findings().len() - findings.len();
+        spans.extend([pin, (format!(" ({others} others)"), theme.dim())]);
+    }
+    spans
+}
 
 /// The selected row.
 enum Selected<'a> {
@@ -95,9 +104,9 @@ fn viewport(app: &App, size: Size) -> Viewport {
 
 fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let plan = Plan::new(app, area);
-    match app.model().all_findings() {
-        [] => rules::draw(app, canvas, plan.list),
-        _ => list::draw(app, canvas, &plan),
+    match app.findings().is_empty() {
+        true => rules::draw(app, canvas, plan.list),
+        false => list::draw(app, canvas, &plan),
     }
     impact::draw(app, canvas, plan.impact);
     when::draw(app, canvas, plan.when);

@@ -33,7 +33,7 @@ impl Plan {
         let has_side = area.width >= SIDE_FROM && area.height >= MIN_PREVIEW;
         let side = if has_side { area.width * 2 / 5 } else { 0 };
         let main = Rect { width: area.width - side, ..area };
-        let findings = app.model().all_findings();
+        let findings = app.findings();
         let offenders = app.row_count().saturating_sub(findings.len());
         let wanted: Vec<u16> = findings
             .iter()

@@ -29,14 +29,19 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 /// All lines; if that is more than `height`, the meaning of each rule is cut to one line.
 fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
     let largest = app.model().offenders().first().map(|largest| largest.offender.describe());
-    let mut lines = match (app.target(), &largest) {
-        (None, _) => wrapped("waiting for the first sample", width, theme.good()),
-        (Some(_), None) => wrapped("No rule has fired. The rules:", width, theme.good()),
-        (Some(_), Some(largest)) => {
+    let (text, style) = match (app.target(), app.pin(), &largest) {
+        (None, ..) => ("waiting for the first sample".to_owned(), theme.good()),
+        (_, Some(pin), _) => {
+            let name = pin.name();
+            (format!("No finding is about {name}; Esc shows all. The rules:"), theme.title())
+        }
+        (_, _, None) => ("No rule has fired. The rules:".to_owned(), theme.good()),
+        (_, _, Some(largest)) => {
             let text = format!("No rule has fired. Largest impact: {largest}. The rules:");
-            wrapped(&text, width, theme.warning())
+            (text, theme.warning())
         }
     };
+    let mut lines = wrapped(&text, width, style);
     let unavailable = |rule: &Rule| {
         let cannot_fire =
             |model: &TargetModel| rule.unavailable(&model.target().description).is_some();

@@ -22,7 +22,7 @@ pub(super) fn height(findings: usize) -> u16 {
 }
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let findings = app.model().all_findings();
+    let findings = app.findings();
     let name = |finding: &Finding| format!("{} {}", finding.rule, finding.subject);
     let widest = findings.iter().map(|finding| name(finding).width()).max().unwrap_or(0) as u16;
     let label = (widest + 4).min(LABEL.max(area.width / 3)).min(area.width / 2);

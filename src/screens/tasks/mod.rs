@@ -67,9 +67,7 @@ fn query(app: &App) -> Option<&Query> {
 
 fn title(app: &App, theme: Theme) -> Spans {
     let mut spans = vec![(format!(" Tasks {}", count(app)), theme.title())];
-    if let Some(group) = app.group() {
-        spans.push((format!("  in group {}", group.name), theme.title()));
-    }
+    spans.extend(title::pin(app, theme));
     spans.extend(title::order::<TaskRow>(app, theme));
     spans
 }
@@ -97,7 +95,7 @@ fn count(app: &App) -> String {
         }
         _ => text::count(measured),
     };
-    let is_limited = |query: &Query| !query.filter.is_empty() || query.group.is_some();
+    let is_limited = |query: &Query| !query.filter.is_empty() || query.scope.is_some();
     match query(app).is_some_and(is_limited) {
         true => format!("{} of {alive}", text::count(app.row_count() as u64)),
         false => alive,

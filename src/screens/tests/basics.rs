@@ -289,10 +289,10 @@ fn cancel_needs_a_second_x_and_any_other_key_dismisses_it() {
 fn esc_goes_back_step_by_step() {
     let mut app = calm();
     press(&mut app, "/conn\n2\nj\n");
-    assert!(matches!(app.overlay(), Some(Overlay::Task(_))) && app.group().is_some());
+    assert!(matches!(app.overlay(), Some(Overlay::Task(_))) && app.pin().is_some());
     let mut back = || {
         press(&mut app, "\x1b");
-        let is_in_group = app.group().is_some();
+        let is_in_group = app.pin().is_some();
         (app.screen().spec.id.0, app.overlay().is_some(), is_in_group, app.filter.clone())
     };
     assert_eq!(back(), ("tasks", false, true, "conn".into()));

@@ -162,6 +162,24 @@ pub(super) fn legend(
     lines
 }
 
+/// The shares of the pinned task or group and of all others.
+pub(super) fn pin_legend(
+    theme: Theme,
+    name: &str,
+    shares: &[(u16, f64)],
+    bars: &[WorkerBar],
+) -> Spans {
+    let busy: f64 = shares.iter().map(|(_, share)| share).sum();
+    let sum = |of: fn(&WorkerBar) -> u64| bars.iter().map(of).sum::<u64>();
+    let pinned = sum(|bar| bar.scoped_ns) as f64 / sum(|bar| bar.covered_ns).max(1) as f64;
+    let mut line = vec![
+        (format!(" {name} {}", percent(pinned)), theme.title()),
+        (format!("  others {}", percent((busy - pinned).max(0.0))), theme.dim()),
+    ];
+    line.extend(rest(theme, shares, bars));
+    line
+}
+
 /// The shares that belong to no group.
 fn rest(theme: Theme, shares: &[(u16, f64)], bars: &[WorkerBar]) -> Spans {
     let busy: f64 = shares.iter().map(|(_, share)| share).sum();

@@ -25,7 +25,10 @@ use ratatui::layout::Rect;
 use super::{
     ScreenEntry,
     theme::Theme,
-    widgets::canvas::{Canvas, Spans},
+    widgets::{
+        canvas::{Canvas, Spans},
+        title,
+    },
 };
 use crate::{
     app::{
@@ -63,10 +66,11 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Right, Action::MoveCursor(1)).help("move the cursor right"),
             ScreenKey::new(Action::First, Action::CursorToStart).help("oldest moment"),
             ScreenKey::new(Action::Last, Action::CursorToEnd).help("latest moment"),
-            ScreenKey::new(Action::NextMatch, Action::NextPoll)
-                .help("move the cursor to the worker's next poll"),
+            ScreenKey::new(Action::NextMatch, Action::NextPoll).help(
+                "move the cursor to the next poll of the worker or, on any worker, of the pin",
+            ),
             ScreenKey::new(Action::PreviousMatch, Action::PreviousPoll)
-                .help("move the cursor to the worker's previous poll"),
+                .help("move the cursor to the previous poll of the worker or of the pin"),
             ScreenKey::new(Action::Raise, Action::ZoomIn)
                 .in_footer("zoom", 3)
                 .help("zoom in; the wheel zooms at the mouse, a drag to its span"),
@@ -99,6 +103,7 @@ fn title(app: &App, theme: Theme) -> Spans {
     if to > from {
         spans.push((format!("  {} across", duration(to - from)), theme.dim()));
     }
+    spans.extend(title::pin(app, theme));
     let (first, count) = (app.cursor().top(), app.polls().workers());
     let last = (first + app.cursor().height()).min(count);
     if last - first.min(last) < count {
@@ -124,8 +129,9 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let (from, to) = app.timeline.window(timeline);
     let count = plan.columns(area.width);
     // The bars of all workers: the legend includes those that are not visible.
-    let bars: Vec<_> =
-        (0..timeline.workers()).map(|worker| timeline.bar(worker, from, to, count)).collect();
+    let scope = app.poll_scope();
+    let bar = |worker| timeline.bar(worker, (from, to), count, &scope);
+    let bars: Vec<_> = (0..timeline.workers()).map(bar).collect();
     let mut y = area.y;
     let part = |y: u16, height: u16| Rect { y, height, ..area };
     let rows = app.worker_order().iter().filter_map(|worker| Some((*worker, bars.get(*worker)?)));
@@ -154,7 +160,10 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         (_, cursor) => lines.extend(cursor),
     }
     let shares = model::group_shares(&bars);
-    lines.extend(lines::legend(app, canvas.theme, area.width, plan.legend, &shares, &bars));
+    lines.extend(match app.pin() {
+        Some(pin) => vec![lines::pin_legend(canvas.theme, pin.name(), &shares, &bars)],
+        None => lines::legend(app, canvas.theme, area.width, plan.legend, &shares, &bars),
+    });
     for line in lines.iter().take(usize::from(area.bottom() - y)) {
         canvas.line(area.x, y, area.right(), line);
         y += 1;

@@ -14,8 +14,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (
     let theme = canvas.theme;
     let polls = app.longest_polls();
     let selected = app.selected_poll(&polls);
+    let of = app.pin().map(|pin| format!("of {} ", pin.name())).unwrap_or_default();
     let title: Spans = vec![
-        (" longest polls in view".into(), theme.title()),
+        (format!(" longest polls {of}in view"), theme.title()),
         (format!("  {} below the last worker, or a click", theme.glyph("↓", "j")), theme.dim()),
     ];
     canvas.line(area.x, area.y, area.right(), &title);

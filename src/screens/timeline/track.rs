@@ -72,7 +72,11 @@ fn put(canvas: &mut Canvas<'_>, x: u16, y: u16, cells: impl Iterator<Item = (cha
 }
 
 fn style(theme: Theme, cell: &BarCell) -> Style {
-    cell.group.map_or(Style::new(), |group| theme.group(group))
+    match cell.group {
+        Some(group) if cell.in_scope => theme.group(group),
+        Some(_) => theme.dim(),
+        None => Style::new(),
+    }
 }
 
 /// The part of a cell's bar in a row, counted from below.

@@ -92,7 +92,8 @@ fn drop_key(keys: &mut Vec<FooterKey>, from: u8) -> bool {
 
 /// The entry of a key, if the footer shows it now.
 fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
-    let can_go_back = app.overlay().is_some() || app.group().is_some() || !app.filter.is_empty();
+    let can_go_back =
+        app.overlay().is_some() || app.visible_pin().is_some() || !app.filter.is_empty();
     let of_screen = app.screen().key(key.action).filter(|own| !own.short.is_empty());
     if !app.has(key.action) {
         return None;
@@ -130,6 +131,7 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
             Some(Overlay::Task(_) | Overlay::Finding(_) | Overlay::Offender(_)),
             _,
         ) => (6, key.short),
+        (Action::Pin, None, _) if app.can_pin() => (9, key.short),
         (Action::ChooseColumns, None, _) if app.has_columns() => (9, key.short),
         (Action::Copy | Action::Export, ..) => (10, key.short),
         _ => return None,

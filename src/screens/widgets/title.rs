@@ -29,6 +29,12 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, title: &Spans) {
     canvas.line_right(left, area.y, area.right(), &right);
 }
 
+/// The part of a title that names the pinned task or group.
+pub fn pin(app: &App, theme: Theme) -> Option<(String, Style)> {
+    let pin = app.visible_pin()?;
+    Some((format!("  pinned: {}", pin.name()), theme.warning()))
+}
+
 /// The part of a title that states the order of tasks or groups.
 pub fn order<R: Row>(app: &App, theme: Theme) -> Option<(String, Style)> {
     let query = app.row_query().query()?;
@@ -53,8 +59,8 @@ fn filter(app: &App, theme: Theme, width: usize) -> Spans {
     let style = if is_edited { theme.key() } else { theme.warning() };
     let mut spans = vec![(" / ".to_owned(), style)];
     spans.extend(parts(app, theme, style, width).into_iter().map(|(_, span)| span));
-    if !is_edited && app.group().is_none() {
-        // In a group, Esc leaves the group first.
+    if !is_edited && app.visible_pin().is_none() {
+        // Esc removes the pin first.
         spans.push(("  Esc clears ".into(), theme.dim()));
     }
     spans
