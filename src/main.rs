@@ -97,8 +97,9 @@ fn run(request: Request) -> anyhow::Result<ExitCode> {
         Request::Dump(args) => dump(&args),
         Request::Compare(args) => run_compare(&args),
         Request::Customers(args) => Ok(asynctop_lab::run_customers(args.at, args.every)?),
-        Request::Config => {
-            print(config::describe(&InForce::load(no_color(), is_ascii_locale())).as_bytes())
+        Request::Config(file) => {
+            let in_force = InForce::load(file.as_deref(), no_color(), is_ascii_locale())?;
+            print(config::describe(&in_force).as_bytes())
         }
         Request::Scenarios(name) => print(cli::scenarios(name.as_deref())?.as_bytes()),
         Request::Kinds => print(cli::kinds().as_bytes()),

@@ -13,7 +13,7 @@ mod print;
 #[cfg(any(feature = "attach", feature = "pid"))]
 mod target;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -136,7 +136,11 @@ enum Command {
     #[command(hide = true)]
     Customers(CustomersArgs),
     /// Print a configuration template with every key and its default
-    Config,
+    Config {
+        /// Name the values in force with this configuration file
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -184,8 +188,8 @@ pub enum Request {
     Kinds,
     /// Run the clients of a service.
     Customers(CustomersArgs),
-    /// Print a configuration template.
-    Config,
+    /// Print a configuration template, with the values in force with this or the default file.
+    Config(Option<PathBuf>),
     /// Print a completion script.
     Completions(Shell),
     /// Print the man page.
@@ -244,7 +248,7 @@ where
         Some(Command::Scenarios { kinds: true, .. }) => without_flags(Request::Kinds),
         Some(Command::Scenarios { name, .. }) => without_flags(Request::Scenarios(name)),
         Some(Command::Customers(args)) => without_flags(Request::Customers(args)),
-        Some(Command::Config) => without_flags(Request::Config),
+        Some(Command::Config { config }) => without_flags(Request::Config(config)),
         Some(Command::Completions { shell }) => without_flags(Request::Completions(shell)),
         Some(Command::Man) => without_flags(Request::Man),
     }

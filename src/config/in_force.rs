@@ -1,8 +1,8 @@
 //! The values that are in force without flags, and where they come from.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use super::{Config, document, is_missing};
+use super::{Config, ConfigError, document, is_missing};
 
 /// The configuration file and the environment.
 #[derive(Clone, Debug, Default)]
@@ -18,19 +18,31 @@ pub struct InForce {
 }
 
 impl InForce {
-    /// Reads the default configuration file. `no_color` and `ascii_locale` are the settings of the
-    /// environment.
-    pub fn load(no_color: bool, ascii_locale: bool) -> InForce {
-        let path = Config::path().filter(|path| !is_missing(path));
+    /// Reads `file` or, without one, the default configuration file. `no_color` and `ascii_locale` are
+    /// the settings of the environment.
+    ///
+    /// # Errors
+    /// If `file` cannot be read or is invalid. The error of a default file is part of the result.
+    pub fn load(
+        file: Option<&Path>,
+        no_color: bool,
+        ascii_locale: bool,
+    ) -> Result<InForce, ConfigError> {
+        let error = match (Config::load(file), file) {
+            (Err(error), Some(_)) => return Err(error),
+            (result, _) => result.err().map(|error| error.to_string()),
+        };
+        let default = || Config::path().filter(|path| !is_missing(path));
+        let path = file.map(Path::to_owned).or_else(default);
         let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok());
-        InForce {
+        Ok(InForce {
             // An invalid file is reported with its line by `Config::load`.
             values: text.and_then(|text| text.parse().ok()).unwrap_or_default(),
             file: path.map(|path| document::display(&path).to_string()),
-            error: Config::load(None).err().map(|error| error.to_string()),
+            error,
             no_color,
             ascii_locale,
-        }
+        })
     }
 
     /// The value of a key, and where it comes from.

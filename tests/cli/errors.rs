@@ -158,6 +158,19 @@ fn command_line_overrides_the_users_configuration() {
 }
 
 #[test]
+fn config_names_the_values_of_the_given_file() {
+    let folder = Folder::new("config-of");
+    let file = folder.join("mine.toml");
+    let describe = || run(&["config", "--config", file.to_str().unwrap()]);
+    assert!(error_of(&describe()).contains("mine.toml"), "it does not exist");
+    std::fs::write(&file, "theme = 'light'").unwrap();
+    let template = String::from_utf8(describe().stdout).unwrap();
+    assert!(template.contains("\"light\", from ") && template.contains("mine.toml"), "{template}");
+    std::fs::write(&file, "theme = 'green'").unwrap();
+    assert!(error_of(&describe()).contains("mine.toml:1: theme: "));
+}
+
+#[test]
 fn name_that_is_not_unicode_is_an_error() {
     use std::os::unix::ffi::OsStrExt;
     let name = std::ffi::OsStr::from_bytes(b"mix\xff");
