@@ -19,6 +19,7 @@ impl App {
         };
         match opened {
             Ok(Opened::Overlay(overlay)) => self.overlays.push((overlay, 0)),
+            Ok(Opened::List(list)) => self.show_list(list),
             Ok(Opened::Group(group)) => {
                 self.set_pin(Some(group));
                 self.show_list(List::Tasks);

@@ -66,6 +66,8 @@ impl ScreenKey {
 pub enum Opened {
     /// A view over the screen.
     Overlay(Overlay),
+    /// The screen with these rows.
+    List(List),
     /// The tasks of a group, which is pinned.
     Group(Scope),
 }

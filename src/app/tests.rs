@@ -189,7 +189,7 @@ fn enter_opens_the_selected_row_on_every_screen_or_says_why_not() {
     }
     stage.world.hog_since = None;
     stage.pass(S).keys("3<Enter>");
-    assert_eq!(stage.app.message(), Some("this worker polls no task now"));
+    assert_eq!(screen(&stage), "timeline", "an idle worker");
     stage.keys("6<Enter>");
     assert!(stage.app.message().is_some_and(|text| text.contains("selected workload")));
     stage.keys("1<Enter><Enter>");

@@ -48,8 +48,15 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         open: |app| {
             let worker = app.selected_worker().and_then(|at| app.worker_rows().get(at));
             let poll = worker.and_then(|worker| worker.stats.current.as_ref());
-            let (poll, target) = poll.zip(app.target()).ok_or("this worker polls no task now")?;
-            Ok(Opened::Overlay(Overlay::Task(target.task_key(poll.key))))
+            match (poll, app.target()) {
+                (Some(poll), Some(target)) => {
+                    Ok(Opened::Overlay(Overlay::Task(target.task_key(poll.key))))
+                }
+                (None, Some(target)) if target.description.has(FieldId::Timeline) => {
+                    Ok(Opened::List(List::Tracks))
+                }
+                _ => Err("this worker polls no task now"),
+            }
         },
     },
     title,
