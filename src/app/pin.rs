@@ -14,17 +14,18 @@ impl App {
         self.pin.as_ref()
     }
 
-    /// Whether the screen is limited to the pinned task or group, or lists it.
-    pub fn can_pin(&self) -> bool {
-        match self.list() {
-            List::Tasks | List::Groups | List::Findings | List::Tracks => true,
-            List::Resources | List::Workers | List::Workloads => false,
-        }
-    }
-
     /// The pinned task or group, on a screen that is limited to it or lists it.
     pub fn visible_pin(&self) -> Option<&Scope> {
-        self.pin().filter(|_| self.can_pin())
+        let has_pin = match self.list() {
+            List::Tasks | List::Groups | List::Findings | List::Tracks => true,
+            List::Resources | List::Workers | List::Workloads => false,
+        };
+        self.pin().filter(|_| has_pin)
+    }
+
+    /// Whether the selection can be pinned, or the screen is limited to a pin.
+    pub fn has_pin_key(&self) -> bool {
+        self.visible_pin().is_some() || self.selected_scope().is_ok()
     }
 
     /// Pins the selected task or group; if there is none or it is pinned, ends the pin.
@@ -35,11 +36,8 @@ impl App {
             Err(_) => None,
         };
         let text = match &next {
-            Some(scope) => {
-                let name = scope.name();
-                format!("{name} is pinned: Tasks, Timeline and Findings are limited to it")
-            }
-            None => "nothing is pinned: all tasks and findings are shown".to_owned(),
+            Some(scope) => format!("only {} is shown; P or Esc shows all", scope.name()),
+            None => "all tasks and findings are shown".to_owned(),
         };
         self.set_pin(next);
         self.notify(text, now);
@@ -184,7 +182,7 @@ mod tests {
         let screen = stage.screen(120, 36);
         assert_eq!(stage.app.findings().len(), 0, "{screen}");
         assert!(screen.contains("No finding is about"), "{screen}");
-        assert!(screen.contains(&format!("({findings} others)")), "{screen}");
+        assert!(screen.contains(&format!("({findings} other")), "{screen}");
         assert_eq!(stage.keys("P").app.row_count(), rows, "P without a row ends the pin");
     }
 

@@ -93,10 +93,14 @@ fn grouping(app: &App) -> Grouping {
     app.row_query().query().map(|query| query.grouping).unwrap_or_default()
 }
 
-/// Whether a column has no values: there are distributions of groups by name only.
+/// Whether a column has no values or repeats the names: there are distributions of groups by name only.
 pub(super) fn is_hidden(app: &App, field: &Field<GroupRow>) -> bool {
     let is_distribution = matches!(field.id, Some(FieldId::GroupPollP99 | FieldId::GroupDelayP99));
-    is_distribution && grouping(app) != Grouping::Name
+    match grouping(app) {
+        Grouping::Name => false,
+        Grouping::Location => is_distribution || field.name == "location",
+        Grouping::Kind | Grouping::Target => is_distribution,
+    }
 }
 
 fn title(app: &App, theme: Theme) -> Spans {

@@ -40,6 +40,7 @@ use crate::{
         keymap::Binding,
     },
     model::{FindingId, OffenderId},
+    text::plural,
 };
 use plan::Plan;
 
@@ -78,7 +79,7 @@ fn title(app: &App, theme: Theme) -> Spans {
     spans.push((resolved, theme.dim()));
     if let Some(pin) = title::pin(app, theme) {
         let others = app.model().all_findings().len() - findings.len();
-        spans.extend([pin, (format!(" ({others} others)"), theme.dim())]);
+        spans.extend([pin, (format!(" ({})", plural(others as u64, "other")), theme.dim())]);
     }
     spans
 }

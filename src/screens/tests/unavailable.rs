@@ -255,10 +255,11 @@ proptest! {
                 let app = stage.app.clone();
                 let (effect, message) = press(stage, key);
                 let has_changed = effect.is_some() || stage.screen(80, 24) != before;
-                // A kind of hog that starts later, and freezing, are effects with a message.
+                // A kind of hog that starts later, freezing and a pin are effects with a message.
                 let is_frozen = stage.app.is_frozen() && !app.is_frozen();
                 let is_next = stage.app.next_hog_kind().is_some();
-                let has_effect = effect.is_some() || is_next || is_frozen;
+                let is_pinned = stage.app.pin() != app.pin();
+                let has_effect = effect.is_some() || is_next || is_frozen || is_pinned;
                 stage.app = app;
                 prop_assert!(has_changed, "{} after {keys}: {message:?}", key.label);
                 // A worker polls a task only now and then: the key does not come and go with it.

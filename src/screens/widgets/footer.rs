@@ -131,7 +131,7 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
             Some(Overlay::Task(_) | Overlay::Finding(_) | Overlay::Offender(_)),
             _,
         ) => (6, key.short),
-        (Action::Pin, None, _) if app.can_pin() => (9, key.short),
+        (Action::Pin, None, _) if app.has_pin_key() => (9, key.short),
         (Action::ChooseColumns, None, _) if app.has_columns() => (9, key.short),
         (Action::Copy | Action::Export, ..) => (10, key.short),
         _ => return None,
