@@ -13,7 +13,7 @@ use super::{
 use crate::app::{App, HitTarget, List, Opened};
 
 /// Details in one column, with all of each sentence.
-const DETAILS_WIDTH: u16 = 109;
+const DETAILS: Size = Size::new(109, 0);
 /// Rows with all columns.
 const ROW_WIDTH: u16 = 240;
 
@@ -21,13 +21,13 @@ const ROW_WIDTH: u16 = 240;
 /// all its columns. `None` if there is no row.
 pub fn copied_text(app: &App, size: Size) -> Option<String> {
     let theme = Theme::new(app.settings);
-    if let Some(lines) = overlay::lines(app, theme, DETAILS_WIDTH) {
+    if let Some(lines) = overlay::lines(app, theme, DETAILS) {
         return Some(text(&lines));
     }
     let spec = app.screen().spec;
     if matches!(spec.list, List::Findings | List::Resources) {
         let Ok(Opened::Overlay(details)) = (spec.open)(app) else { return None };
-        return Some(text(&overlay::lines_of(app, theme, DETAILS_WIDTH, &details)));
+        return Some(text(&overlay::lines_of(app, theme, DETAILS, &details)));
     }
     let area = Rect::new(0, 0, ROW_WIDTH.max(size.width), size.height);
     let mut buffer = Buffer::empty(area);

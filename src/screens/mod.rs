@@ -102,7 +102,7 @@ pub fn viewport(app: &App, size: Size) -> Viewport {
     }
     let body = Layout::new(app, size).body;
     let viewport = (entry(app).viewport)(app, body.as_size());
-    match overlay::lines(app, Theme::new(app.settings), body.width) {
+    match overlay::lines(app, Theme::new(app.settings), body.as_size()) {
         Some(lines) => Viewport {
             scroll_limit: lines.len().saturating_sub(usize::from(body.height)),
             ..viewport
@@ -140,7 +140,7 @@ pub fn render(app: &App, frame: &mut Frame<'_>) -> HitMap {
     }
     if let Prompt::Columns { at } = app.prompt {
         columns::draw(app, &mut canvas, body, at);
-    } else if let Some(lines) = overlay::lines(app, canvas.theme, body.width) {
+    } else if let Some(lines) = overlay::lines(app, canvas.theme, body.as_size()) {
         overlay::draw(&mut canvas, body, &lines, app.overlay_scroll());
     } else if !targets::draw_waiting(app, &mut canvas, body) {
         (entry(app).draw)(app, &mut canvas, body);

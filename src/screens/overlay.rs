@@ -1,6 +1,6 @@
 //! The views over a screen: help and details. Each is a list of lines that can be scrolled.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 
 use super::{
     findings, help, resources, task,
@@ -9,16 +9,17 @@ use super::{
 };
 use crate::app::{App, Overlay};
 
-/// All lines of the view over the screen.
-pub(super) fn lines(app: &App, theme: Theme, width: u16) -> Option<Vec<Spans>> {
-    Some(lines_of(app, theme, width, app.overlay()?))
+/// All lines of the view over the screen, which are scrolled if they are more than the height.
+pub(super) fn lines(app: &App, theme: Theme, size: Size) -> Option<Vec<Spans>> {
+    Some(lines_of(app, theme, size, app.overlay()?))
 }
 
 /// All lines of a view.
-pub(super) fn lines_of(app: &App, theme: Theme, width: u16, overlay: &Overlay) -> Vec<Spans> {
+pub(super) fn lines_of(app: &App, theme: Theme, size: Size, overlay: &Overlay) -> Vec<Spans> {
+    let width = size.width;
     match overlay {
         Overlay::Help => help::lines(app, theme, width),
-        Overlay::Task(key) => task::lines(app, theme, width, *key),
+        Overlay::Task(key) => task::lines(app, theme, size, *key),
         Overlay::Finding(id) => findings::detail::lines(app, theme, width, id),
         Overlay::Offender(id) => findings::offender::lines(app, theme, width, id),
         Overlay::Resource(key) => resources::detail::lines(app, theme, *key),

@@ -50,8 +50,10 @@ pub(super) fn lines(details: &Details<'_>, width: usize, max: usize) -> Vec<Span
         let rest = all.saturating_sub(listed);
         (rest > 0).then(|| vec![(format!("   {rest} more"), theme.dim())])
     };
-    // The task's own polls have the room that the others leave, at least half of it.
-    let max = max.saturating_sub(2).max(2);
+    // Each list has a title, and a line with the number of further polls.
+    let lists = usize::from(own > 0) + usize::from(delayed_by > 0);
+    let max = max.saturating_sub(2 * lists).max(2);
+    // The task's own polls have the space that the others leave, at least half of it.
     let own_max = own.min(max - delayed_by.min(max / 2));
     let others_max = delayed_by.min(max - own_max);
     let mut lines: Vec<Spans> = title("long polls, last minute", own).into_iter().collect();

@@ -20,6 +20,8 @@ mod long_polls;
 
 use std::sync::Arc;
 
+use ratatui::layout::Size;
+
 use super::{
     resources,
     theme::Theme,
@@ -47,12 +49,11 @@ struct Details<'a> {
     key: TaskKey,
 }
 
-/// The number of long polls on a narrow screen. In two columns, they have the height of the
-/// statistics.
+/// The number of long polls on a narrow screen. In two columns, they have the height that is left.
 const LONG_POLLS: usize = 6;
 
 /// All lines.
-pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Spans> {
+pub(super) fn lines(app: &App, theme: Theme, size: Size, key: TaskKey) -> Vec<Spans> {
     let Some((model, task)) = app.model().task(key) else {
         let text = " this task has ended and is no longer kept; Esc: back";
         return vec![vec![(text.to_owned(), theme.dim())]];
@@ -60,12 +61,12 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
     let target = &**model.target();
     let rates = target.position(key.id).map(|at| model.rates(at)).unwrap_or_default();
     let details = Details { app, theme, model, target, task, rates, key };
-    let available = usize::from(width);
+    let available = usize::from(size.width);
     let mut lines = identity::lines(&details, available);
     lines.extend(details.verdict(available));
     lines.push(Spans::new());
     let blank = || vec![Spans::new()];
-    match columns::widths(width) {
+    match columns::widths(size.width) {
         Some([left, right]) => {
             let statistics = [
                 life::split(&details, right),
@@ -77,7 +78,8 @@ pub(super) fn lines(app: &App, theme: Theme, width: u16, key: TaskKey) -> Vec<Sp
             ];
             let statistics = statistics.concat();
             let mut events = activity::lines(&details, left);
-            let available = statistics.len().saturating_sub(events.len() + 1).max(LONG_POLLS);
+            let height = statistics.len().max(usize::from(size.height).saturating_sub(lines.len()));
+            let available = height.saturating_sub(events.len() + 1).max(LONG_POLLS);
             events.extend(long_polls::lines(&details, left, available));
             if events.is_empty() {
                 events = long_polls::none(&details, left);

@@ -120,12 +120,13 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         table::finish_row(app, canvas, area, row, y);
     }
     if app.row_count() == 0 && area.height > 1 {
-        let text = match (app.target(), app.filter.is_empty()) {
-            (None, _) => "waiting for the first sample",
-            (_, true) => "no tasks",
-            _ => "no task matches the filter; Esc clears it",
+        let text = match (app.target(), app.pin()) {
+            (None, _) => "waiting for the first sample".to_owned(),
+            (_, Some(pin)) => format!("no listed task of {} matches; Esc shows all", pin.name()),
+            _ if app.filter.is_empty() => "no tasks".to_owned(),
+            _ => "no task matches the filter; Esc clears it".to_owned(),
         };
-        canvas.put(area.x + 1, area.y + 1, area.width - 1, text, theme.dim());
+        canvas.put(area.x + 1, area.y + 1, area.width - 1, &text, theme.dim());
     }
 }
 
