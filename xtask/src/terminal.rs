@@ -33,7 +33,10 @@ impl Terminal {
     ) -> anyhow::Result<Self> {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size)?;
-        let mut command = CommandBuilder::new(program);
+        // A relative path, unlike a name, is relative to the current folder.
+        let absolute = std::path::absolute(program)?;
+        let is_name = program.components().count() == 1;
+        let mut command = CommandBuilder::new(if is_name { program } else { &absolute });
         command.args(args);
         // Otherwise it is the home folder.
         command.cwd(std::env::current_dir()?);

@@ -39,9 +39,10 @@ impl Lines {
         of.map(|it| it.polls).sum()
     }
 
-    /// The most frequent line of a function; of several, the one that was first.
+    /// The most frequent line of a function or, without one, of all; of several, the one that was first.
     pub(super) fn most_frequent(&self, function: Option<&str>) -> Option<&str> {
-        let of = self.0.iter().rev().filter(|it| Some(&*it.function) == function);
+        let is_of = |it: &&LineCount| function.is_none_or(|function| it.function == function);
+        let of = self.0.iter().rev().filter(is_of);
         of.max_by_key(|it| it.polls).map(|it| &*it.line)
     }
 }
@@ -73,6 +74,7 @@ mod tests {
         assert_eq!(shown, [69, 69, 69, 69, 67].map(|line| format!("src/db.rs:{line}")));
         lines.add(&at("db::get", 91));
         assert_eq!(lines.most_frequent(Some("db::get")), Some("src/db.rs:91"));
+        assert_eq!(lines.most_frequent(None), Some("src/db.rs:67"), "a poll without a stack");
         lines.add(&LongPoll::computing(1, 0, 1_000_000_000));
         assert_eq!(
             [Some("db::scan"), Some("db::get"), None].map(|it| lines.polls_in(it)),

@@ -24,8 +24,9 @@ use crate::{
 
 /// The minimum width of the names.
 const MIN_NAME: usize = 8;
-/// The width of the bar of the current rate.
-const BAR: usize = 10;
+/// The widths of the bar of the current rate.
+const MIN_BAR: usize = 4;
+const MAX_BAR: usize = 10;
 
 pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: usize) -> Vec<Line> {
     let plan = Plan::new(lab, width);
@@ -35,8 +36,8 @@ pub(super) fn lines(lab: &LabStats, slowdown: &Slowdown, theme: Theme, width: us
         titles += &format!("{:>11}", "BASELINE/S");
     }
     titles += &format!("{:>8}", "NOW/S");
-    if plan.has_bar {
-        titles += &format!(" {:BAR$} UNIT", "");
+    if let Some(bar) = plan.bar {
+        titles += &format!(" {:bar$} UNIT", "");
     }
     let mut lines: Vec<Line> = vec![vec![(titles, theme.title())].into()];
     for (at, workload) in lab.workloads.iter().enumerate() {
@@ -68,8 +69,8 @@ struct Plan {
     /// The width of the names: that of the longest one, if there is room.
     name: usize,
     has_baseline: bool,
-    /// The bar of the current rate, and the unit.
-    has_bar: bool,
+    /// The width of the bar of the current rate, which stands before the unit.
+    bar: Option<usize>,
 }
 
 impl Plan {
@@ -80,19 +81,13 @@ impl Plan {
         let longest = widest(names).unwrap_or(0).max(MIN_NAME);
         let units = &mut lab.workloads.iter().filter_map(|workload| workload.unit.as_deref());
         let (numbers, baseline) = (1 + 6 + 8 + 1, 11);
-        let bar = 1 + BAR + 1 + widest(units).unwrap_or(0);
-        let fits = |others: usize, name: usize| numbers + others + name <= available;
-        let has_bar = fits(baseline + bar, MIN_NAME);
-        let has_baseline = has_bar || fits(baseline, longest);
-        let others = if has_bar {
-            baseline + bar
-        } else if has_baseline {
-            baseline
-        } else {
-            0
-        };
-        let name = longest.min(available.saturating_sub(numbers + others)).max(MIN_NAME);
-        Plan { name, has_baseline, has_bar }
+        let unit = 2 + widest(units).unwrap_or(0);
+        let left = |others: usize| available.checked_sub(numbers + longest + others);
+        let bar = left(baseline + unit).filter(|left| *left >= MIN_BAR);
+        let bar = bar.map(|left| left.min(MAX_BAR));
+        let has_baseline = left(baseline).is_some();
+        let name = longest.min(available.saturating_sub(numbers)).max(MIN_NAME);
+        Plan { name, has_baseline, bar }
     }
 }
 
@@ -107,12 +102,10 @@ fn line(workload: &WorkloadStats, slowdown: &Slowdown, theme: Theme, plan: Plan)
         start += &format!("{:>11}", rate_of(share.map(|(_, before, _)| *before)));
     }
     start += &format!("{:>8} ", rate_of(share.map(|(_, _, now)| *now)));
-    if !plan.has_bar {
-        return vec![(start, style)].into();
-    }
+    let Some(width) = plan.bar else { return vec![(start, style)].into() };
     let bar = match share {
-        Some((_, before, now)) if *before > 0.0 => bar(theme, now / before, BAR),
-        _ => " ".repeat(BAR),
+        Some((_, before, now)) if *before > 0.0 => bar(theme, now / before, width),
+        _ => " ".repeat(width),
     };
     let paused = workload.paused.map(|count| format!("paused, p resumes {count}"));
     let unit = paused.as_deref().or(workload.unit.as_deref()).unwrap_or(UNAVAILABLE);

@@ -1,6 +1,6 @@
 //! Opening a process: identity, rights, and the copies of Tokio in it.
 
-use std::{cell::RefCell, collections::HashMap, fs, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, fs, ops::Range, sync::Arc, time::Duration};
 
 use asynctop_stack::Unwinder;
 
@@ -39,6 +39,8 @@ pub struct Process {
     pub(crate) identity: Arc<Identity>,
     pub(super) command: String,
     pub(crate) modules: Vec<Module>,
+    /// The code that was mapped when the list of modules was last updated.
+    pub(super) code: Vec<Range<u64>>,
     pub(crate) vtables: Vtables,
     /// Indices of the modules that contain Tokio, in the order of `copies`.
     pub(super) with_tokio: Vec<usize>,
@@ -101,11 +103,13 @@ impl Process {
             return Err(OpenError::NoMemory { pid, reason: "no file is mapped" });
         };
         identity.set_anchor(anchor.range.start)?;
-        let (modules, unreadable) = modules::load(&identity, &maps);
+        let mut modules = Vec::new();
+        let unreadable = modules::update(&identity, &maps, &mut modules);
         let mut process = Process {
             identity: Arc::new(identity),
             command,
             modules,
+            code: maps.code().map(|mapping| mapping.range.clone()).collect(),
             vtables: Vtables::default(),
             with_tokio: Vec::new(),
             copies: Vec::new(),

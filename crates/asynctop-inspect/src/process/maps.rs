@@ -72,6 +72,11 @@ impl Maps {
         self.0.iter()
     }
 
+    /// The code of files.
+    pub(crate) fn code(&self) -> impl Iterator<Item = &Mapping> {
+        self.iter().filter(|mapping| mapping.executable && mapping.inode != 0)
+    }
+
     pub(crate) fn find(&self, address: u64) -> Option<&Mapping> {
         let index = self.0.partition_point(|mapping| mapping.range.end <= address);
         self.0.get(index).filter(|mapping| mapping.range.contains(&address))

@@ -96,16 +96,24 @@ impl Module {
     }
 }
 
-/// Opens all modules. Also returns the paths of those that cannot be opened.
-pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String>) {
+/// Adds the modules that are loaded and not in the list yet. Those that are no longer loaded keep their
+/// place in the list, without code. Returns the paths of those that cannot be opened.
+pub(crate) fn update(identity: &Identity, maps: &Maps, modules: &mut Vec<Module>) -> Vec<String> {
     let main = fs::read_link(identity.path("exe")).unwrap_or_default();
-    let mut modules: Vec<Module> = Vec::new();
     let mut unreadable = Vec::new();
-    for mapping in maps.iter().filter(|mapping| mapping.executable && mapping.inode != 0) {
+    for module in &mut *modules {
+        module.code.retain(|range| maps.code().any(|mapping| mapping.range == *range));
+        if module.code.is_empty() {
+            module.range = 0..0;
+        }
+    }
+    for mapping in maps.code() {
         if let Some(known) = modules.iter_mut().find(|module| {
             module.path == mapping.name && module.range.contains(&mapping.range.start)
         }) {
-            known.code.push(mapping.range.clone());
+            if !known.code.contains(&mapping.range) {
+                known.code.push(mapping.range.clone());
+            }
             continue;
         }
         let is_main = mapping.name == main.to_string_lossy();
@@ -118,7 +126,7 @@ pub(crate) fn load(identity: &Identity, maps: &Maps) -> (Vec<Module>, Vec<String
             None => unreadable.push(mapping.name.clone()),
         }
     }
-    (modules, unreadable)
+    unreadable
 }
 
 /// Opens the file of a mapping, in the file system of the process.
@@ -163,4 +171,30 @@ fn locate(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
         debug: None,
         functions: OnceCell::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_added_when_they_are_loaded_and_lose_their_code_when_they_are_not() {
+        let identity = Identity::open(std::process::id()).expect("the own process");
+        let all = fs::read_to_string("/proc/self/maps").expect("the own mappings");
+        let without_libc = all.lines().filter(|line| !line.contains("/libc.so"));
+        let without_libc = Maps::parse(&without_libc.collect::<Vec<_>>().join("\n"));
+        let mut modules = Vec::new();
+        let position = |modules: &[Module]| {
+            modules.iter().position(|module| module.name().starts_with("libc.so"))
+        };
+        update(&identity, &without_libc, &mut modules);
+        let (count, code) = (modules.len(), modules[0].code.clone());
+        assert_eq!(position(&modules), None);
+        update(&identity, &Maps::parse(&all), &mut modules);
+        assert_eq!((position(&modules), &modules[0].code), (Some(count), &code), "the last one");
+        update(&identity, &without_libc, &mut modules);
+        let libc = &modules[count];
+        assert!(libc.code.is_empty() && libc.range.is_empty());
+        assert_eq!((modules.len(), &modules[0].code), (count + 1, &code));
+    }
 }
