@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{App, List, Overlay, RowKey, cursor::Step};
+use super::{App, List, Overlay, RowKey, cursor::Step, timeline::NO_POLL};
 use crate::{
-    model::{Finding, FindingSubject, OffenderRow, PollScope, Scope, TargetModel, WorkerActivity},
+    model::{Finding, FindingSubject, OffenderRow, PollScope, Scope, TargetModel},
     snapshot::TargetId,
 };
 
@@ -16,11 +16,7 @@ impl App {
 
     /// The pinned task or group, on a screen that is limited to it or lists it.
     pub fn visible_pin(&self) -> Option<&Scope> {
-        let has_pin = match self.list() {
-            List::Tasks | List::Groups | List::Findings | List::Tracks => true,
-            List::Resources | List::Workers | List::Workloads => false,
-        };
-        self.pin().filter(|_| has_pin)
+        self.pin().filter(|_| self.list().has_pin())
     }
 
     /// Whether the selection can be pinned, or the screen is limited to a pin.
@@ -52,7 +48,7 @@ impl App {
     }
 
     /// The task or group that the selection or the details are about.
-    fn selected_scope(&self) -> Result<Scope, &'static str> {
+    pub fn selected_scope(&self) -> Result<Scope, &'static str> {
         const REASON: &str = "select a task or a group to pin it";
         match (self.overlay(), self.cursor().key()) {
             (Some(Overlay::Task(key)), _) | (None, Some(RowKey::Task(key))) => {
@@ -82,16 +78,10 @@ impl App {
 
     /// The task whose poll is under the cursor of the timeline.
     fn scope_at_cursor(&self) -> Result<Scope, &'static str> {
-        const REASON: &str = "no poll at the cursor; n and N move it to one";
-        let cursor = self.timeline.cursor_ns();
-        match (cursor.map(|_| self.timeline_activity()), self.target()) {
-            (Some(WorkerActivity::Poll { poll, .. }), Some(target)) => {
-                let meta = self.polls().task(poll.key).ok_or("this task has ended")?;
-                let key = target.task_key(poll.key);
-                Ok(Scope::Task { key, name: Arc::clone(&meta.name) })
-            }
-            _ => Err(REASON),
-        }
+        self.timeline.cursor_ns().ok_or(NO_POLL)?;
+        let key = self.polled_task()?;
+        let meta = self.polls().task(key.id).ok_or("this task has ended")?;
+        Ok(Scope::Task { key, name: Arc::clone(&meta.name) })
     }
 
     /// The polls of the selected target that the timeline shows.

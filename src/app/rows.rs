@@ -39,6 +39,14 @@ impl List {
         self == other || of_workers(self) && of_workers(other)
     }
 
+    /// Whether the rows are limited to the pinned task or group, or are what is pinned.
+    pub(super) fn has_pin(self) -> bool {
+        match self {
+            List::Tasks | List::Groups | List::Findings | List::Tracks => true,
+            List::Resources | List::Workers | List::Workloads => false,
+        }
+    }
+
     /// The query before the user sorts or filters.
     pub(super) fn query(self) -> RowQuery {
         match self {

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use super::{App, RowKey, cursor::Step};
-use crate::model::{ColumnSpan, Timeline, TimelinePoll, WorkerActivity, column_bounds};
+use crate::{
+    model::{ColumnSpan, Timeline, TimelinePoll, WorkerActivity, column_bounds},
+    snapshot::TaskKey,
+};
+
+pub(super) const NO_POLL: &str = "no poll at the cursor; n and N move it to one";
 
 /// The spans that can be shown, in ns.
 const SPANS: [u64; 19] = {
@@ -125,6 +130,14 @@ impl App {
         let at = self.timeline.cursor_ns().unwrap_or(to.saturating_sub(1));
         let (from, to) = self.timeline_column(column);
         timeline.activity(self.timeline_worker(), ColumnSpan { from, to, at })
+    }
+
+    /// The task of the poll under the cursor; without a cursor, of that at the latest moment.
+    pub fn polled_task(&self) -> Result<TaskKey, &'static str> {
+        match (self.timeline_activity(), self.target()) {
+            (WorkerActivity::Poll { poll, .. }, Some(target)) => Ok(target.task_key(poll.key)),
+            _ => Err(NO_POLL),
+        }
     }
 
     /// Start and end of a column.

@@ -29,10 +29,10 @@ use super::{
 };
 use crate::{
     app::{
-        Action, App, GraphWindow, List, Opened, RowKey, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        Action, App, GraphWindow, List, Opened, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{BusyPoint, Field, GroupRow, Grouping, Offender, Scope, TargetModel},
+    model::{BusyPoint, Field, GroupRow, Grouping, Offender, TargetModel},
     snapshot::{DistributionKey, Distributions, FieldId},
     text::{compact_count, file_and_folder, fit, plural},
 };
@@ -56,12 +56,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Regroup, Action::Regroup).in_footer("group by", 6),
         ],
         subscribe: |subscription| subscription.groups = true,
-        open: |app| match app.cursor().key() {
-            Some(RowKey::Group(key)) => {
-                Ok(Opened::Group(Scope::Group { key: key.clone(), grouping: grouping(app) }))
-            }
-            _ => Err("no group to open"),
-        },
+        open: |app| app.selected_scope().map(Opened::Group).map_err(|_| "no group to open"),
     },
     title,
     viewport: |app, size| Viewport::below_titles(size.height - preview_height(app, size)),

@@ -226,8 +226,8 @@ impl Finding {
         self.evidence.as_ref()?.function()
     }
 
-    /// The line that blocks: the most frequent one of the polls that block in the same function. While
-    /// the stack of a running poll is not known yet, it is that of all polls.
+    /// The line that blocks: the most frequent one of the polls that block in the same function. Without
+    /// a stack of the latest poll, it is that of all polls.
     pub fn blocked_at(&self) -> Option<&str> {
         let of_latest = || self.evidence.as_ref().and_then(|evidence| evidence.blocked_at());
         self.lines.most_frequent(self.function()).or_else(of_latest)

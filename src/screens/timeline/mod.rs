@@ -35,7 +35,7 @@ use crate::{
         Action, App, HitTarget, List, Opened, Overlay, ScreenId, ScreenKey, ScreenSpec, Viewport,
         keymap::Binding,
     },
-    model::{self, WorkerActivity},
+    model,
     snapshot::FieldId,
     text::duration,
 };
@@ -78,12 +78,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Freeze, Action::Freeze).in_footer("freeze", 3),
         ],
         subscribe: |subscription| subscription.timeline = true,
-        open: |app| match (app.timeline_activity(), app.target()) {
-            (WorkerActivity::Poll { poll, .. }, Some(target)) => {
-                Ok(Opened::Overlay(Overlay::Task(target.task_key(poll.key))))
-            }
-            _ => Err("no poll at the cursor; n and N move it to one"),
-        },
+        open: |app| app.polled_task().map(|key| Opened::Overlay(Overlay::Task(key))),
     },
     title,
     viewport: |app, size| {

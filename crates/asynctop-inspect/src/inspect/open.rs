@@ -103,13 +103,11 @@ impl Process {
             return Err(OpenError::NoMemory { pid, reason: "no file is mapped" });
         };
         identity.set_anchor(anchor.range.start)?;
-        let mut modules = Vec::new();
-        let unreadable = modules::update(&identity, &maps, &mut modules);
         let mut process = Process {
             identity: Arc::new(identity),
             command,
-            modules,
-            code: maps.code().map(|mapping| mapping.range.clone()).collect(),
+            modules: Vec::new(),
+            code: Vec::new(),
             vtables: Vtables::default(),
             with_tokio: Vec::new(),
             copies: Vec::new(),
@@ -127,6 +125,7 @@ impl Process {
             busy_words: HashMap::new(),
             unwinder: None,
         };
+        let unreadable = process.update_modules(&maps);
         process.find_tokio(&maps);
         if process.vtables.is_empty() {
             process.identity.verify()?;
@@ -134,6 +133,19 @@ impl Process {
             return Err(OpenError::NotTokio { pid, command: process.command, reason });
         }
         Ok(process)
+    }
+
+    /// Adds the libraries that are loaded and not among the modules yet: by the program or, if the program
+    /// was just starting when it was opened, by the dynamic loader. Returns the paths of those that cannot
+    /// be opened.
+    pub(super) fn update_modules(&mut self, maps: &Maps) -> Vec<String> {
+        let code = || maps.code().map(|mapping| &mapping.range);
+        if code().eq(&self.code) {
+            return Vec::new();
+        }
+        self.code = code().cloned().collect();
+        self.unwinder = None;
+        modules::update(&self.identity, maps, &mut self.modules)
     }
 
     /// The process id.

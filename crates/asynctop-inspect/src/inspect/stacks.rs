@@ -14,7 +14,6 @@ use crate::{
     },
     process::{
         maps::Maps,
-        modules::{self, Module},
         stop::{self, NotStopped, Stopped},
         threads,
     },
@@ -103,25 +102,6 @@ impl Process {
             stopped: copied.stopped,
             task: copied.task,
             syscall: copied.syscall,
-        }
-    }
-
-    /// Adds the libraries that were loaded since the process was opened: by the program, or by the
-    /// dynamic loader if the program was just starting.
-    fn update_modules(&mut self, maps: &Maps) {
-        let is_known = maps.code().map(|mapping| &mapping.range).eq(&self.code);
-        if is_known {
-            return;
-        }
-        let ranges = |modules: &[Module]| -> Vec<_> {
-            modules.iter().map(|module| module.range.clone()).collect()
-        };
-        let before = ranges(&self.modules);
-        // The stack lists addresses in modules that cannot be read without names.
-        modules::update(&self.identity, maps, &mut self.modules);
-        self.code = maps.code().map(|mapping| mapping.range.clone()).collect();
-        if ranges(&self.modules) != before {
-            self.unwinder = None;
         }
     }
 
