@@ -74,13 +74,16 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
 fn title(app: &App, theme: Theme) -> Spans {
     let findings = app.findings();
     let active = findings.iter().filter(|finding| finding.active).count();
-    let resolved = format!(", {} resolved", findings.len() - active);
     let mut spans = vec![(format!(" Findings {active} active"), theme.title())];
-    spans.push((resolved, theme.dim()));
+    let mut separator = ", ";
+    // On a narrow screen, the pin is more useful than the number of resolved findings.
     if let Some(pin) = title::pin(app, theme) {
         let others = app.model().all_findings().len() - findings.len();
         spans.extend([pin, (format!(" ({})", plural(others as u64, "other")), theme.dim())]);
+        separator = "  ";
     }
+    let resolved = findings.len() - active;
+    spans.push((format!("{separator}{resolved} resolved"), theme.dim()));
     spans
 }
 
