@@ -20,8 +20,8 @@ impl App {
         match opened {
             Ok(Opened::Overlay(overlay)) => self.overlays.push((overlay, 0)),
             Ok(Opened::List(list)) => self.show_list(list),
-            Ok(Opened::Group(group)) => {
-                self.set_pin(Some(group));
+            Ok(Opened::Pin(scope)) => {
+                self.set_pin(Some(scope));
                 self.show_list(List::Tasks);
                 self.screen_mut().cursor.reset();
                 self.update_rows();
@@ -67,8 +67,13 @@ impl App {
         let first = self.screens().next().map(|spec| spec.id);
         if let Some(pin) = self.visible_pin().cloned() {
             self.set_pin(None);
-            if let (Scope::Group { .. }, List::Tasks) = (pin, self.list()) {
-                self.show_list(List::Groups);
+            let opened_from = match pin {
+                Scope::Task { .. } => None,
+                Scope::Group { .. } => Some(List::Groups),
+                Scope::Workload { .. } => Some(List::Workloads),
+            };
+            if let Some(list) = opened_from.filter(|_| self.list() == List::Tasks) {
+                self.show_list(list);
             }
         } else if !self.filter.is_empty() {
             self.filter.clear();

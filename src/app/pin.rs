@@ -1,4 +1,4 @@
-//! The pinned task or group: Tasks, Timeline and Findings show only that.
+//! The pinned task, group or workload: Tasks, Timeline and Findings show only that.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::{
 };
 
 impl App {
-    /// The pinned task or group.
+    /// The pinned task, group or workload.
     pub fn pin(&self) -> Option<&Scope> {
         self.pin.as_ref()
     }
 
-    /// The pinned task or group, on a screen that is limited to it or lists it.
+    /// The pin, on a screen that is limited to it or lists it.
     pub fn visible_pin(&self) -> Option<&Scope> {
         self.pin().filter(|_| self.list().has_pin())
     }
@@ -24,7 +24,7 @@ impl App {
         self.visible_pin().is_some() || self.selected_scope().is_ok()
     }
 
-    /// Pins the selected task or group; if there is none or it is pinned, ends the pin.
+    /// Pins the selected task, group or workload; if there is none or it is pinned, ends the pin.
     pub(super) fn toggle_pin(&mut self, now: Duration) {
         let next = match self.selected_scope() {
             Ok(scope) => Some(scope).filter(|scope| self.pin() != Some(scope)),
@@ -39,7 +39,7 @@ impl App {
         self.notify(text, now);
     }
 
-    /// Limits the screens to a task or a group. The selection stays at its row.
+    /// Limits the screens to a pin. The selection stays at its row.
     pub(super) fn set_pin(&mut self, pin: Option<Scope>) {
         self.last_selected = pin.as_ref().map_or(self.selected_id(), Scope::target);
         self.step(Step::To(self.cursor().row()));
@@ -47,7 +47,7 @@ impl App {
         self.update_rows();
     }
 
-    /// The task or group that the selection or the details are about.
+    /// The task, group or workload that the selection or the details are about.
     pub fn selected_scope(&self) -> Result<Scope, &'static str> {
         const REASON: &str = "select a task or a group to pin it";
         match (self.overlay(), self.cursor().key()) {
@@ -70,6 +70,11 @@ impl App {
                 let query = self.row_query().query();
                 let grouping = query.map(|query| query.grouping).unwrap_or_default();
                 Ok(Scope::Group { key: key.clone(), grouping })
+            }
+            (None, Some(RowKey::Workload(at))) => {
+                let workload = self.lab_stats().and_then(|lab| lab.workloads.get(*at));
+                let name = Arc::clone(&workload.ok_or(REASON)?.name);
+                Ok(Scope::Workload { target: self.selected_id(), name })
             }
             (None, _) if self.list() == List::Tracks => self.scope_at_cursor(),
             _ => Err(REASON),
@@ -117,6 +122,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use crate::{
+        app::List,
         fixture::{S, Stage, World},
         model::Scope,
     };
@@ -197,6 +203,21 @@ mod tests {
             stage.show(&next.into());
             assert_eq!(stage.app.pin().is_some(), kept, "{keys}");
         }
+    }
+
+    #[test]
+    fn enter_on_a_workload_pins_its_tasks_and_esc_goes_back_to_the_lab() {
+        let mut stage = Stage::new();
+        stage.keys("6jj<Enter>");
+        let pings = ["ping-1", "ping-2", "ping-3", "ping-4"];
+        let mut listed = tasks(&stage);
+        listed.sort_unstable();
+        assert_eq!((pin(&stage), listed), (Some("ping"), pings.to_vec()));
+        stage.keys("4").pass(3 * S).screen(120, 36);
+        assert!(!polled(&stage).is_empty());
+        assert!(polled(&stage).iter().all(|name| name.starts_with("ping")), "{:?}", polled(&stage));
+        stage.keys("1<Esc>");
+        assert_eq!((pin(&stage), stage.app.list()), (None, List::Workloads));
     }
 
     #[test]

@@ -68,8 +68,8 @@ pub enum Opened {
     Overlay(Overlay),
     /// The screen with these rows.
     List(List),
-    /// The tasks of a group, which is pinned.
-    Group(Scope),
+    /// The tasks of a group or a workload, which is pinned.
+    Pin(Scope),
 }
 
 /// The state of a screen.

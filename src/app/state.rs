@@ -54,7 +54,7 @@ pub struct App {
     pub(super) newer_source: Option<SourceLine>,
     /// What the dashboard itself costs; `None` before it is measured.
     pub own_cost: Option<OwnCost>,
-    /// The pinned task or group.
+    /// The pinned task, group or workload.
     pub(super) pin: Option<Scope>,
     /// The columns of the tables.
     pub chosen_columns: ChosenColumns,

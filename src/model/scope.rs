@@ -1,4 +1,4 @@
-//! One task or one group of tasks, to which the rows of tables, the polls of the timeline and the
+//! One task, one group of tasks or those of one workload, to which the rows of tables, the polls of the timeline and the
 //! findings can be limited.
 
 use std::{collections::HashSet, sync::Arc};
@@ -9,7 +9,7 @@ use crate::{
     text::file_and_folder,
 };
 
-/// A task, or a group of tasks.
+/// A task, a group of tasks, or the tasks of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// One task.
@@ -26,6 +26,13 @@ pub enum Scope {
         /// The property that its tasks have in common.
         grouping: Grouping,
     },
+    /// The tasks that a workload of the lab has spawned.
+    Workload {
+        /// The lab.
+        target: TargetId,
+        /// The name of the workload.
+        name: Arc<str>,
+    },
 }
 
 impl Scope {
@@ -40,13 +47,14 @@ impl Scope {
         match self {
             Scope::Task { key, .. } => key.target,
             Scope::Group { key, .. } => key.target,
+            Scope::Workload { target, .. } => *target,
         }
     }
 
-    /// The name of the task or of the group.
+    /// The name of the task, the group or the workload.
     pub fn name(&self) -> &str {
         match self {
-            Scope::Task { name, .. } => name,
+            Scope::Task { name, .. } | Scope::Workload { name, .. } => name,
             // Groups by location have paths as names.
             Scope::Group { key, .. } => file_and_folder(&key.name),
         }
@@ -60,6 +68,9 @@ impl Scope {
                 model.target().id == key.target
                     && grouping.group_of(model.name(), meta) == &*key.name
             }),
+            Scope::Workload { target, name } => meta.is_some_and(|meta| {
+                model.target().id == *target && model.is_of_workload(name, &meta.group)
+            }),
         }
     }
 
@@ -69,6 +80,9 @@ impl Scope {
         let is_subject = match (self, &finding.subject) {
             (Scope::Group { key, grouping: Grouping::Name }, FindingSubject::Group(name)) => {
                 model.target().id == key.target && *name == key.name
+            }
+            (Scope::Workload { target, name }, FindingSubject::Group(group)) => {
+                model.target().id == *target && model.is_of_workload(name, group)
             }
             _ => false,
         };
@@ -114,6 +128,13 @@ impl TargetModel {
         known.or_else(|| self.impact_table().task(id)).map(|meta| &**meta)
     }
 
+    /// Whether a workload of this name has spawned tasks of a group.
+    fn is_of_workload(&self, name: &str, group: &str) -> bool {
+        let mut workloads = self.target().lab.iter().flat_map(|lab| &lab.workloads);
+        let workload = workloads.find(|workload| &*workload.name == name);
+        workload.is_some_and(|workload| workload.groups.iter().any(|one| &**one == group))
+    }
+
     /// The polls of a scope on the timeline.
     pub fn poll_scope(&self, scope: &Scope) -> PollScope {
         match scope {
@@ -121,7 +142,7 @@ impl TargetModel {
                 let is_here = self.target().task_key(key.id) == *key;
                 PollScope::of(is_here.then_some(key.id))
             }
-            Scope::Group { .. } => {
+            Scope::Group { .. } | Scope::Workload { .. } => {
                 let tasks = self.timeline().tasks();
                 let tasks = tasks.filter(|(id, meta)| scope.has(self, *id, Some(meta)));
                 PollScope::of(tasks.map(|(id, _)| id))

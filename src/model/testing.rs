@@ -120,6 +120,7 @@ pub(crate) fn lab(
             .into_iter()
             .map(|(name, count, unit, done)| WorkloadStats {
                 name: name.into(),
+                groups: vec![name.into()],
                 count,
                 cancelled: 0,
                 started: None,

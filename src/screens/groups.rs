@@ -56,7 +56,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Regroup, Action::Regroup).in_footer("group by", 6),
         ],
         subscribe: |subscription| subscription.groups = true,
-        open: |app| app.selected_scope().map(Opened::Group).map_err(|_| "no group to open"),
+        open: |app| app.selected_scope().map(Opened::Pin).map_err(|_| "no group to open"),
     },
     title,
     viewport: |app, size| Viewport::below_titles(size.height - preview_height(app, size)),

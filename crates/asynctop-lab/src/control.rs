@@ -296,7 +296,7 @@ fn start_workloads(
     for workload in &state.workloads {
         let spec = &workload.spec;
         let context = Context {
-            spawner: spawner.for_workload(spec.task_prefix(), &workload.cancelled),
+            spawner: spawner.for_workload(spec.task_prefix(), &workload.tasks),
             done: workload.done.clone(),
             failure: workload.failure.reset(),
             metrics: workload.metrics.reset(),

@@ -2,12 +2,13 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     future::Future,
     sync::{Arc, Mutex},
 };
 
 use asynctop_probe::{Instrumented, Registry};
+use asynctop_snapshot::group_name;
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{counter::Counter, lock::lock};
@@ -20,8 +21,29 @@ pub(crate) struct Spawner {
     tasks: Arc<CancellableTasks>,
     /// The prefix of task names.
     prefix: Option<Arc<str>>,
-    /// Counts the tasks of the workload that the user cancelled.
-    cancelled: Counter,
+    log: TaskLog,
+}
+
+/// The tasks that were spawned for one workload, over all epochs. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskLog {
+    /// The number of tasks that the user cancelled.
+    pub cancelled: Counter,
+    groups: Arc<Mutex<BTreeSet<Arc<str>>>>,
+}
+
+impl TaskLog {
+    fn add(&self, name: &str) {
+        let (group, mut groups) = (group_name(name), lock(&self.groups));
+        if !groups.contains(group) {
+            groups.insert(group.into());
+        }
+    }
+
+    /// The names of the groups of its tasks.
+    pub(crate) fn groups(&self) -> Vec<Arc<str>> {
+        lock(&self.groups).iter().cloned().collect()
+    }
 }
 
 impl Spawner {
@@ -32,13 +54,13 @@ impl Spawner {
             handle,
             tasks: Arc::default(),
             prefix: None,
-            cancelled: Counter::default(),
+            log: TaskLog::default(),
         }
     }
 
     /// A spawner for one workload, whose task names get this prefix.
-    pub(crate) fn for_workload(&self, prefix: Option<Arc<str>>, cancelled: &Counter) -> Self {
-        Spawner { prefix, cancelled: cancelled.clone(), ..self.clone() }
+    pub(crate) fn for_workload(&self, prefix: Option<Arc<str>>, log: &TaskLog) -> Self {
+        Spawner { prefix, log: log.clone(), ..self.clone() }
     }
 
     /// The runtime under test.
@@ -62,13 +84,14 @@ impl Spawner {
         F: Future<Output = ()> + Send + 'static,
     {
         let name = &*self.name(name);
+        self.log.add(name);
         let task = self.registry.instrument_on(self.epoch, name, true, future);
         let key = task.key();
         let abort = spawn_on(&self.handle, name, task);
         let task = CancellableTask {
             name: name.into(),
             abort: abort.clone(),
-            cancelled: self.cancelled.clone(),
+            cancelled: self.log.cancelled.clone(),
         };
         self.tasks.insert(key, task);
         (key, abort)
@@ -77,7 +100,9 @@ impl Spawner {
     /// Measures a future without spawning it.
     #[track_caller]
     pub(crate) fn instrument<F: Future>(&self, name: &str, future: F) -> Instrumented<F> {
-        self.registry.instrument_on(self.epoch, &self.name(name), false, future)
+        let name = &*self.name(name);
+        self.log.add(name);
+        self.registry.instrument_on(self.epoch, name, false, future)
     }
 
     fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {

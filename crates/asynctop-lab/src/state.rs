@@ -19,6 +19,7 @@ use super::{
     hog::{Hog, HogOptions, HoldTime},
     metrics::Metrics,
     mode::Mode,
+    spawner::TaskLog,
 };
 use crate::{console::ConsoleServer, lock::lock};
 
@@ -30,8 +31,7 @@ pub(crate) struct WorkloadState {
     /// The target count after the current pause; 0 if the workload is not paused.
     pub paused: AtomicUsize,
     pub restarts: AtomicU64,
-    /// Counts tasks that the user cancelled.
-    pub cancelled: Counter,
+    pub tasks: TaskLog,
     pub mode: Option<Mode>,
     pub done: Counter,
     pub metrics: Metrics,
@@ -64,7 +64,7 @@ impl LabState {
             target_count: AtomicUsize::new(spec.count),
             paused: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
-            cancelled: Counter::default(),
+            tasks: TaskLog::default(),
             mode: spec.mode(),
             done: Counter::default(),
             metrics: Metrics::default(),
@@ -107,7 +107,8 @@ impl LabState {
         let workload = |state: &WorkloadState| WorkloadStats {
             name: Arc::clone(&state.spec.name),
             count: state.target_count.load(Ordering::Relaxed),
-            cancelled: state.cancelled.get(),
+            groups: state.tasks.groups(),
+            cancelled: state.tasks.cancelled.get(),
             started: state.metrics.started(),
             paused: state.paused_count(),
             unit: state.spec.kind.unit.map(Into::into),

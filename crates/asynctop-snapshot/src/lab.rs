@@ -26,6 +26,8 @@ pub struct LabStats {
 pub struct WorkloadStats {
     /// The name of the workload.
     pub name: Arc<str>,
+    /// The groups, by name, of the tasks that it has spawned so far.
+    pub groups: Vec<Arc<str>>,
     /// The configured number of instances, each of which may be several tasks.
     pub count: usize,
     /// Tasks that the user has cancelled. A cancelled instance is replaced at the next change of a

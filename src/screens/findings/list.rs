@@ -9,7 +9,10 @@ use crate::{
     model::Finding,
     screens::{
         theme::Theme,
-        widgets::canvas::{Canvas, Spans},
+        widgets::{
+            canvas::{Canvas, Spans},
+            columns::width_of,
+        },
     },
     text::{clauses, compact_count, duration, file_and_folder, fit_path, wrap},
     watch::LongPoll,
@@ -128,23 +131,33 @@ impl Block {
                 (sentence_lines, details)
             }
         };
-        // Words are more important than numbers.
-        let has_numbers = has_numbers(area.width) && sentence_lines == self.sentence.len();
+        // Words are more important than numbers: beside a sentence that needs the whole line, the
+        // numbers move to the line below, if there is room.
+        let numbers_at = has_numbers(area.width).then(|| match details.first() {
+            _ if sentence_lines == self.sentence.len() => Some(area.y),
+            Some(line)
+                if usize::from(PLACE_AT + NUMBERS_WIDTH) + width_of(line)
+                    < usize::from(area.width) =>
+            {
+                Some(area.y + sentence_lines as u16)
+            }
+            _ => None,
+        });
+        let numbers_at = numbers_at.flatten().filter(|y| *y < area.bottom());
         for (at, y) in (0..sentence_lines).zip(area.y..area.bottom()) {
             // What does not fit is cut from the last line.
             let text = match at + 1 == sentence_lines {
                 true => self.sentence[at..].join(" "),
                 false => self.sentence[at].clone(),
             };
-            let numbers = if at == 0 && has_numbers { NUMBERS_WIDTH } else { 0 };
+            let numbers = if numbers_at == Some(y) { NUMBERS_WIDTH } else { 0 };
             let width = area.width.saturating_sub(SENTENCE_AT + numbers + 1);
             canvas.put(area.x + SENTENCE_AT, y, width, &text, of_severity);
         }
         canvas.put(area.x + 1, area.y, 2, theme.severity_glyph(finding.severity), of_severity);
-        if has_numbers {
+        if let Some(y) = numbers_at {
             let style = if finding.active { Style::new() } else { theme.dim() };
-            let text = numbers(&times(app, finding));
-            canvas.put_right(area.x, area.y, area.width - 1, &text, style);
+            canvas.put_right(area.x, y, area.width - 1, &numbers(&times(app, finding)), style);
         }
         let sentence = Rect { height: (sentence_lines as u16).min(area.height), ..area };
         if app.cursor().is_at(row) {

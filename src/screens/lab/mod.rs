@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     app::{
-        Action, App, HitTarget, List, ScreenId, ScreenKey, ScreenSpec, Viewport, keymap::Binding,
+        Action, App, HitTarget, List, Opened, ScreenId, ScreenKey, ScreenSpec, Viewport,
+        keymap::Binding,
     },
     snapshot::{ConsoleStats, FieldId, LabCommand},
     text::duration,
@@ -45,6 +46,9 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         list: List::Workloads,
         needs: Some(FieldId::Lab),
         keys: &[
+            ScreenKey::new(Action::Open, Action::Open)
+                .in_footer("tasks", 7)
+                .help("the tasks of the selected workload, pinned"),
             ScreenKey::new(Action::Left, Action::ChangeHogKind(-1))
                 .in_footer("kind", 3)
                 .help("previous kind of hog"),
@@ -61,7 +65,7 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
             ScreenKey::new(Action::Restart, Action::Restart).in_footer("restart", 8),
         ],
         subscribe: |_| {},
-        open: |_| Err("+ - p r change the selected workload; its tasks are on screens 1 and 2"),
+        open: |app| app.selected_scope().map(Opened::Pin).map_err(|_| "no workload to open"),
     },
     title: |app, theme| {
         let scenario = app.lab_stats().map(|lab| format!(" {}", lab.scenario));

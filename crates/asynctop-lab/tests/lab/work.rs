@@ -1,5 +1,7 @@
 //! The workloads: that they do their work and report their failures.
 
+use std::sync::Arc;
+
 use asynctop_lab::{Command, LabOptions, Scenario, WorkloadKind, WorkloadSpec};
 use asynctop_probe::{Registry, State};
 use asynctop_snapshot::{
@@ -25,6 +27,19 @@ fn all_closed_loop_work_advances_under_both_flavors() {
         );
         // A task in its first poll may not have set its first stage yet.
         assert!(snapshot.tasks.iter().all(|task| task.stage.is_some() || task.polls <= 1));
+    }
+}
+
+#[test]
+fn each_task_is_in_a_group_of_one_workload() {
+    let mut bench = Bench::mixed(Flavor::CurrentThread);
+    let snapshot = bench.wait_for_work();
+    let workloads = &snapshot.lab.as_ref().expect("a lab").workloads;
+    let tcp = workloads.iter().find(|workload| &*workload.name == "tcp").expect("a workload");
+    assert_eq!(tcp.groups, ["accept", "client", "conn"].map(Arc::from));
+    for TaskStats { meta, .. } in &snapshot.tasks {
+        let of_task = workloads.iter().filter(|workload| workload.groups.contains(&meta.group));
+        assert_eq!(of_task.count(), 1, "{}", meta.name);
     }
 }
 
