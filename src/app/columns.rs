@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, List, Prompt};
-use crate::model::{Column, Field, GroupRow, ResourceRow, Row, TaskRow, WorkerRow};
+use crate::model::{Column, Field, FieldKind, GroupRow, ResourceRow, Row, TaskRow, WorkerRow};
 
 /// The columns that the user has chosen, in their order, by the name of the table. A table without an
 /// entry has its default columns.
@@ -22,6 +22,7 @@ pub struct ColumnChoice {
     pub help: &'static str,
     /// Whether the column is shown.
     pub is_chosen: bool,
+    is_graph: bool,
 }
 
 /// The columns of a table that the configuration names, separated by spaces.
@@ -54,6 +55,7 @@ fn choices<R: Row>(chosen: &[Column]) -> Vec<ColumnChoice> {
         title: field.title,
         help: field.help,
         is_chosen,
+        is_graph: field.kind == FieldKind::Graph,
     };
     let fields = || R::fields().iter();
     let find = |name: &Column| fields().find(|field| field.name == *name);
@@ -109,6 +111,17 @@ impl App {
             List::Resources => choices::<ResourceRow>(chosen),
             _ => choices::<WorkerRow>(chosen),
         }
+    }
+
+    /// The same state, and only the chosen columns that are no graphs.
+    pub fn without_graphs(&self) -> App {
+        let mut app = self.clone();
+        if let Some((table, _)) = self.table() {
+            let columns = self.column_choices().into_iter();
+            let texts = columns.filter(|choice| choice.is_chosen && !choice.is_graph);
+            app.chosen_columns.insert(table, texts.map(|choice| choice.name).collect());
+        }
+        app
     }
 
     /// The line of the configuration that sets the columns of the screen.

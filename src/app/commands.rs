@@ -3,26 +3,12 @@
 use std::time::Duration;
 
 use super::{App, Effect, List, Overlay, Prompt};
-use crate::snapshot::{Command, LabCommand, State, TargetId, TaskKey};
+use crate::snapshot::{Command, LabCommand, State, TaskKey};
 
 /// The refresh intervals that the user can choose.
 const INTERVALS_MS: [u64; 7] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000];
 
 impl App {
-    /// Sends a command to a target and keeps the number of the request, to recognize the answer.
-    pub(super) fn send(&mut self, target: TargetId, command: Command) -> Effect {
-        self.request += 1;
-        let request = self.request;
-        match &command {
-            Command::Lab(_) => self.requests.push(request),
-            Command::AwaitPoint(task) => {
-                let model = self.model.target(target);
-                self.await_request = model.map(|model| (model.target().task_key(*task), request));
-            }
-        }
-        Effect::Send { request, target, command }
-    }
-
     /// Sends a command to the lab.
     pub(super) fn lab(&mut self, command: LabCommand) -> Option<Effect> {
         if command == LabCommand::ToggleHog {

@@ -7,7 +7,7 @@ use crate::{model::TargetModel, snapshot::TargetId, text::duration};
 
 /// The time that graphs show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum GraphSpan {
+enum GraphSpan {
     /// One minute.
     #[default]
     OneMinute,
@@ -50,9 +50,10 @@ pub struct GraphWindow {
 /// A part of the width of a graph: the first column, and the one after the last.
 pub type GraphPart = (usize, usize);
 
-/// What the mouse has selected in the graphs.
+/// The time that keys and the mouse have selected in the graphs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GraphSelection {
+    span: GraphSpan,
     /// The columns at which a drag began and at which it is now, and their number.
     drag: Option<(usize, usize, usize)>,
     /// The span that a drag has selected, and its target.
@@ -68,12 +69,12 @@ impl App {
         let target = model.target();
         self.selected_window(target.id).unwrap_or(GraphWindow {
             end_ns: target.known_until_ns,
-            span_ns: self.graph_span.nanos(),
+            span_ns: self.graphs.span.nanos(),
         })
     }
 
     fn selected_window(&self, target: TargetId) -> Option<GraphWindow> {
-        let (of, window) = self.graph_selection.window?;
+        let (of, window) = self.graphs.window?;
         (of == target).then_some(window)
     }
 
@@ -81,18 +82,18 @@ impl App {
     pub fn graph_span_text(&self, model: &TargetModel) -> String {
         match self.selected_window(model.target().id) {
             Some(window) => duration(window.span_ns),
-            None => self.graph_span.as_str().to_owned(),
+            None => self.graphs.span.as_str().to_owned(),
         }
     }
 
     /// Whether a drag has selected the span that graphs show.
     pub fn has_graph_selection(&self) -> bool {
-        self.graph_selection.window.is_some()
+        self.graphs.window.is_some()
     }
 
     /// The columns of a graph that a drag has selected so far, of `columns`.
     pub fn graph_drag(&self, columns: usize) -> Option<GraphPart> {
-        let (from, to, of) = self.graph_selection.drag.filter(|(from, to, _)| from != to)?;
+        let (from, to, of) = self.graphs.drag.filter(|(from, to, _)| from != to)?;
         let scale = |column: usize| column * columns / of.max(1);
         Some((scale(from.min(to)), scale(from.max(to) + 1)))
     }
@@ -100,10 +101,10 @@ impl App {
     /// Shows the next longer time in graphs, or the shortest one again. After a drag, the time that was
     /// shown before it.
     pub(super) fn change_graph_span(&mut self) {
-        if self.graph_selection.window.take().is_some() {
+        if self.graphs.window.take().is_some() {
             return;
         }
-        self.graph_span = match self.graph_span {
+        self.graphs.span = match self.graphs.span {
             GraphSpan::OneMinute => GraphSpan::FiveMinutes,
             GraphSpan::FiveMinutes => GraphSpan::FifteenMinutes,
             GraphSpan::FifteenMinutes => GraphSpan::OneMinute,
@@ -112,8 +113,8 @@ impl App {
 
     /// Shows a shorter time in graphs, or a longer one, down to the shortest and up to the longest.
     pub(super) fn zoom_graphs(&mut self, closer: bool) {
-        self.graph_selection.window = None;
-        self.graph_span = match (self.graph_span, closer) {
+        self.graphs.window = None;
+        self.graphs.span = match (self.graphs.span, closer) {
             (GraphSpan::FifteenMinutes, true) => GraphSpan::FiveMinutes,
             (_, true) => GraphSpan::OneMinute,
             (GraphSpan::OneMinute, false) => GraphSpan::FiveMinutes,
@@ -123,19 +124,19 @@ impl App {
 
     /// Begins a drag at a column of a graph.
     pub(super) fn begin_graph_drag(&mut self, column: usize, columns: usize) {
-        self.graph_selection.drag = Some((column, column, columns));
+        self.graphs.drag = Some((column, column, columns));
     }
 
     /// Extends the drag to a column.
     pub(super) fn drag_graph_to(&mut self, column: usize) {
-        if let Some((_, to, columns)) = &mut self.graph_selection.drag {
+        if let Some((_, to, columns)) = &mut self.graphs.drag {
             *to = column.min(columns.saturating_sub(1));
         }
     }
 
     /// Shows the span that a drag has selected. Without a drag, the click changes the time.
     pub(super) fn end_graph_drag(&mut self, now: Duration) {
-        let Some((from, to, columns)) = self.graph_selection.drag.take() else { return };
+        let Some((from, to, columns)) = self.graphs.drag.take() else { return };
         let Some(model) = self.selected().filter(|_| from != to) else {
             return self.change_graph_span();
         };
@@ -145,7 +146,7 @@ impl App {
         let end_ns = shown.end_ns.saturating_sub(back(from.max(to) + 1));
         let begin_ns = shown.end_ns.saturating_sub(back(from.min(to)));
         let span_ns = end_ns.saturating_sub(begin_ns).max(MIN_WINDOW_NS);
-        self.graph_selection.window = Some((id, GraphWindow { end_ns, span_ns }));
+        self.graphs.window = Some((id, GraphWindow { end_ns, span_ns }));
         self.notify("graphs show the selected span; z shows the last minutes again", now);
     }
 }

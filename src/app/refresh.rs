@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{App, Effect, Overlay};
 use crate::{
     model::{Model, Refresh, Scope, TargetModel},
-    snapshot::{Command, LabCommand, Outcome},
+    snapshot::{Command, LabCommand},
 };
 
 /// Minimum baseline before a hog restarts automatically.
@@ -62,23 +62,6 @@ impl App {
         }
         let id = target.target().id;
         self.turn_on_hog = false;
-        let effect = self.send(id, Command::Lab(LabCommand::TurnOnHog));
-        self.automatic_request = Some(self.request);
-        Some(effect)
-    }
-
-    /// Shows the answers to commands.
-    fn show_answers(&mut self, model: &Model, now: Duration) {
-        for answer in model.targets().iter().flat_map(|model| &model.target().answers) {
-            let Outcome::Message(message) = &answer.outcome else { continue };
-            if let Some(at) = self.requests.iter().position(|sent| *sent == answer.request) {
-                self.requests.swap_remove(at);
-                // It does not replace the answer to the key that restarted the hog.
-                match self.automatic_request == Some(answer.request) {
-                    true => self.notify_later(message, now),
-                    false => self.notify(&**message, now),
-                }
-            }
-        }
+        Some(self.send_automatically(id, Command::Lab(LabCommand::TurnOnHog)))
     }
 }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Action, ChosenColumns, Cursor, Effect, GraphSpan, HitTarget, LineEditor, List, Overlay,
-    OwnCost, Prompt, RowKey, ScreenId, ScreenSpec, ScreenState, Settings, SourceLine, TimelineView,
-    Viewport, freshness::Freshness, graph_span::GraphSelection, hog_kind::NextHogKind,
+    Action, ChosenColumns, Cursor, Effect, HitTarget, LineEditor, List, Overlay, OwnCost, Prompt,
+    RowKey, ScreenId, ScreenSpec, ScreenState, Settings, SourceLine, TimelineView, Viewport,
+    freshness::Freshness, graph_span::GraphSelection, hog_kind::NextHogKind, messages::Messages,
+    requests::Requests,
 };
 use crate::{
     model::{Model, RowQuery, Rows, Scope, TargetModel, Thresholds, Timeline, WorkerRow},
@@ -17,16 +18,6 @@ use crate::{
         TaskKey, TaskStats,
     },
 };
-
-/// How long a message is shown.
-const MESSAGE_TIME: Duration = Duration::from_secs(5);
-
-/// A sentence that is shown for a few seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    text: String,
-    until: Duration,
-}
 
 /// The state of the dashboard.
 #[derive(Clone, Debug)]
@@ -58,8 +49,7 @@ pub struct App {
     pub(super) pin: Option<Scope>,
     /// The columns of the tables.
     pub chosen_columns: ChosenColumns,
-    pub(super) graph_span: GraphSpan,
-    pub(super) graph_selection: GraphSelection,
+    pub(super) graphs: GraphSelection,
     /// The visible part of the timeline.
     pub timeline: TimelineView,
     pub(super) viewport: Viewport,
@@ -69,14 +59,7 @@ pub struct App {
     pub(super) last_click: Option<(HitTarget, Duration)>,
     /// The kind of hog that is selected and not reported by the lab yet.
     pub(super) next_hog_kind: Option<NextHogKind>,
-    /// The number of the latest request.
-    pub(super) request: u64,
-    /// The latest request for an await point: the task, and the number of the request.
-    pub(super) await_request: Option<(TaskKey, u64)>,
-    /// Requests whose answers have not been shown.
-    pub(super) requests: Vec<u64>,
-    /// The request that turned the hog on without a key.
-    pub(super) automatic_request: Option<u64>,
+    pub(super) requests: Requests,
     /// The target that was selected on the previous screen.
     pub(super) last_selected: TargetId,
     pub(super) model: Arc<Model>,
@@ -85,9 +68,7 @@ pub struct App {
     pub(super) freshness: Freshness,
     /// The rows of the screen.
     pub(super) rows: Rows,
-    message: Option<Message>,
-    /// A message to show after the current one.
-    next_message: Option<String>,
+    pub(super) messages: Messages,
 }
 
 impl App {
@@ -118,24 +99,19 @@ impl App {
             own_cost: None,
             pin: None,
             chosen_columns: ChosenColumns::new(),
-            graph_span: GraphSpan::default(),
-            graph_selection: GraphSelection::default(),
+            graphs: GraphSelection::default(),
             timeline: TimelineView::default(),
             viewport: Viewport::default(),
             turn_on_hog: false,
             next_hog_kind: None,
             last_click: None,
-            request: 0,
-            await_request: None,
-            requests: Vec::new(),
-            automatic_request: None,
+            requests: Requests::default(),
             last_selected: TargetId::default(),
             model: Arc::default(),
             frozen: None,
             freshness: Freshness::default(),
             rows: Rows::None,
-            message: None,
-            next_message: None,
+            messages: Messages::default(),
         }
     }
 
@@ -299,30 +275,12 @@ impl App {
         requested.ok_or("shown with the next sample")
     }
 
-    /// The message to show.
-    pub fn message(&self) -> Option<&str> {
-        self.message.as_ref().map(|message| message.text.as_str())
-    }
-
     /// When [`tick`](Self::tick) has something to do.
     pub fn next_tick(&self) -> Option<Duration> {
-        let message = self.message.as_ref().map(|message| message.until);
+        let message = self.messages.next_tick();
         let hog_kind = self.next_hog_kind.as_ref().and_then(|next| next.send_at);
         let age = self.freshness.next_tick(self.interval);
         message.into_iter().chain(hog_kind).chain(age).min()
-    }
-
-    /// Shows a message for a few seconds.
-    pub fn notify(&mut self, text: impl Into<String>, now: Duration) {
-        self.message = Some(Message { text: text.into(), until: now + MESSAGE_TIME });
-    }
-
-    /// Shows a message that is not the answer to a key: after the current one, if there is one.
-    pub(super) fn notify_later(&mut self, text: &str, now: Duration) {
-        match self.message {
-            Some(_) => self.next_message = Some(text.to_owned()),
-            None => self.notify(text, now),
-        }
     }
 
     /// The age of the latest sample, in whole seconds, if it is overdue.
@@ -334,11 +292,7 @@ impl App {
     /// selected kind of hog once the selection rests.
     pub fn tick(&mut self, now: Duration) -> Option<Effect> {
         self.freshness.tick(now, self.interval);
-        if self.message.take_if(|message| message.until <= now).is_some()
-            && let Some(next) = self.next_message.take()
-        {
-            self.notify(next, now);
-        }
+        self.messages.tick(now);
         self.start_resting_hog_kind(now)
     }
 
@@ -408,10 +362,5 @@ impl App {
     /// Whether the rows of the screen can be filtered.
     pub fn has_filter(&self) -> bool {
         *self.row_query() != RowQuery::None
-    }
-
-    /// The number of the latest request, if that was for the await point of this task.
-    pub fn await_request(&self, key: TaskKey) -> Option<u64> {
-        self.await_request.filter(|(task, _)| *task == key).map(|(_, request)| request)
     }
 }

@@ -18,7 +18,7 @@ const DETAILS: Size = Size::new(109, 0);
 const ROW_WIDTH: u16 = 240;
 
 /// The details that are shown, or those of the selected finding or resource, or the selected row with
-/// all its columns. `None` if there is no row.
+/// all its columns but graphs. `None` if there is no row.
 pub fn copied_text(app: &App, size: Size) -> Option<String> {
     let theme = Theme::new(app.settings);
     if let Some(lines) = overlay::lines(app, theme, DETAILS) {
@@ -32,7 +32,7 @@ pub fn copied_text(app: &App, size: Size) -> Option<String> {
     let area = Rect::new(0, 0, ROW_WIDTH.max(size.width), size.height);
     let mut buffer = Buffer::empty(area);
     let mut canvas = Canvas::new(&mut buffer, app.settings);
-    (entry(app).draw)(app, &mut canvas, area);
+    (entry(app).draw)(&app.without_graphs(), &mut canvas, area);
     let hit_map = canvas.into_hit_map();
     let areas = hit_map.areas(HitTarget::Row(app.cursor().row()));
     let lines = areas.flat_map(|area| area.rows());

@@ -199,7 +199,7 @@ fn work_style(theme: Theme, work: f64, good: Style) -> Style {
 /// The labels of the axis of a share: top, middle and bottom.
 pub const SHARE_LABELS: [&str; 3] = ["100%", "50%", "0%"];
 /// Those of the logarithmic axis of delays.
-pub const DELAY_LABELS: [&str; 3] = ["10 s", "10 ms", "10 µs"];
+pub const DELAY_LABELS: [&str; 3] = ["10s", "10ms", "10µs"];
 
 /// The ends of that axis, as powers of ten of a nanosecond.
 const DELAY_AXIS: (f64, f64) = (4.0, 10.0);
