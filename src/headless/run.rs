@@ -53,7 +53,7 @@ pub(super) struct Run<'a> {
     sample_time: Duration,
 }
 
-/// The reason for the end of a phase; it is complete if all targets have ended, too.
+/// The reason for the end of a phase; it is complete if all targets have ended or the lab has failed, too.
 #[derive(PartialEq)]
 enum End {
     Complete,
@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
             }
             self.sample();
             self.document(out)?;
-            if self.have_all_ended() {
+            if self.failure.is_some() || self.have_all_ended() {
                 break End::Complete;
             }
         };

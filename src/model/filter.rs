@@ -26,6 +26,8 @@ struct Part {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
+    /// A `!` with nothing after it.
+    Nothing,
     /// In lower case.
     Word(String),
     Term {
@@ -73,10 +75,12 @@ impl Filter {
         for token in text.split_whitespace() {
             let begin = rest + text[rest..].find(token).unwrap_or(0);
             rest = begin + token.len();
-            let bare = token.strip_prefix('!').filter(|bare| !bare.is_empty());
-            let test = term(bare.unwrap_or(token))
-                .unwrap_or_else(|| Test::Word(bare.unwrap_or(token).to_lowercase()));
-            parts.push(Part { at: begin..rest, is_negated: bare.is_some(), test });
+            let negated = token.strip_prefix('!');
+            let test = match negated.unwrap_or(token) {
+                "" => Test::Nothing,
+                bare => term(bare).unwrap_or_else(|| Test::Word(bare.to_lowercase())),
+            };
+            parts.push(Part { at: begin..rest, is_negated: negated.is_some(), test });
         }
         Filter { parts }
     }
@@ -89,8 +93,13 @@ impl Filter {
     /// The first term that cannot be applied to rows of this kind.
     pub fn error<R: Row>(&self) -> Option<FilterError> {
         self.parts.iter().find_map(|part| {
-            let Test::Term { name, operator, operand } = &part.test else { return None };
-            let message = resolve::<R>(name, *operator, operand).err()?;
+            let message = match &part.test {
+                Test::Word(_) => return None,
+                Test::Nothing => "write a word after !, such as !conn".to_owned(),
+                Test::Term { name, operator, operand } => {
+                    resolve::<R>(name, *operator, operand).err()?
+                }
+            };
             Some(FilterError { at: part.at.clone(), message })
         })
     }
@@ -102,6 +111,7 @@ impl Filter {
         let texts = fields.filter(|field| is_text(field) && field.is_in(target)).collect();
         let resolved = self.parts.iter().filter_map(|part| {
             let test = match &part.test {
+                Test::Nothing => return None,
                 Test::Word(word) => RowTest::Word(word),
                 Test::Term { name, operator, operand } => {
                     let (field, operand) = resolve::<R>(name, *operator, operand).ok()?;
@@ -217,6 +227,10 @@ fn resolve<R: Row>(
     let mut problem = None;
     for field in fields().filter(|field| is_called(field, name)) {
         if !field.kind.is_number() {
+            if operand.is_empty() {
+                problem.get_or_insert(format!("write {name} with a word, such as {name}:word"));
+                continue;
+            }
             if matches!(operator, Operator::Contains | Operator::Equal | Operator::Different) {
                 return Ok((field, Operand::Text(operand.to_lowercase())));
             }
@@ -318,6 +332,14 @@ mod tests {
         assert_eq!(names("id=3"), ["ping-1"]);
         assert_eq!(names("id!=3 name!=conn-2"), ["Conn-1"]);
         assert_eq!(names("busy%>5% CONN"), ["conn-2"]);
+    }
+
+    #[test]
+    fn incomplete_terms_are_ignored_and_explained() {
+        for filter in ["!", "name=", "!name:", "conn !"] {
+            assert!(names(filter).len() >= 2, "{filter}");
+            assert!(Filter::new(filter).error::<TaskRow>().is_some(), "{filter}");
+        }
     }
 
     #[test]

@@ -195,10 +195,24 @@ impl Tracker {
                 let (started, all) = (count(started), count(workload.count as u64));
                 format!("{started} of {all} {} have started", workload.name).into()
             }
-            None if self.baseline_ns > 0 => "the size has changed since the baseline".into(),
+            None if self.baseline_ns > 0 && self.is_resized(lab) => {
+                "the size has changed since the baseline".into()
+            }
+            None if self.baseline_ns > 0 => "no sample since the last change".into(),
             None if self.hog_since_ns.is_some() => "no baseline without a hog".into(),
             None => "the baseline is being measured".into(),
         }
+    }
+
+    /// Whether all workloads have another size than in the baseline.
+    fn is_resized(&self, lab: &LabStats) -> bool {
+        let has_size = |(name, size, _): &(Arc<str>, Size, f64)| {
+            let size_of = |workload: &WorkloadStats| (workload.count, workload.cancelled);
+            lab.workloads
+                .iter()
+                .any(|workload| workload.name == *name && size_of(workload) == *size)
+        };
+        !self.baseline.iter().any(has_size)
     }
 
     fn update_baseline(&mut self, now: &Progress) {
@@ -220,7 +234,9 @@ impl Tracker {
         // the baseline, the end of the hog.
         let changed_ns = self.hog_since_ns.or(self.undisturbed_since_ns).unwrap_or(0);
         let changed_ns = changed_ns.max(self.mode_changed_ns);
-        let begin = now.taken_ns.saturating_sub(window_ns).max(changed_ns);
+        let begin = now.taken_ns.saturating_sub(window_ns);
+        // Snapshots may be further apart than the window.
+        let begin = self.past.back().map_or(begin, |last| begin.min(last.taken_ns)).max(changed_ns);
         let first = self.past.iter().find(|progress| progress.taken_ns >= begin);
         let Some(first) = first.filter(|first| now.running_ns - first.running_ns >= MIN_SPAN_NS)
         else {
@@ -283,9 +299,10 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Drives a tracker at 4 Hz; `rate` is the number of units per step.
+    /// Drives a tracker, by default at 4 Hz; `rate` is the number of units per step.
     struct LabRun {
         tracker: Tracker,
+        step: u64,
         now: u64,
         done: u64,
         hog_since: Option<u64>,
@@ -304,6 +321,7 @@ mod tests {
             let (mode, stops) = ("awaited", Vec::new());
             LabRun {
                 tracker,
+                step: 250 * MS,
                 now: 0,
                 done: 0,
                 hog_since,
@@ -318,7 +336,7 @@ mod tests {
 
         fn steps(&mut self, steps: u64, rate: u64) -> &Slowdown {
             for _ in 0..steps {
-                self.now += 250 * MS;
+                self.now += self.step;
                 self.done += rate;
                 let mut next = snapshot(self.now, []);
                 let mut lab = lab([("tcp", self.count, Some("request"), self.done)]);
@@ -350,6 +368,14 @@ mod tests {
     #[test]
     fn factor_without_a_hog_is_one() {
         assert!((times(LabRun::new().factor(12, 100)) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn snapshots_may_be_further_apart_than_the_window() {
+        let mut run = LabRun { step: 2_000 * MS, ..LabRun::new() };
+        assert!((times(run.factor(12, 100)) - 1.0).abs() < 1e-9);
+        run.hog_since = Some(run.now);
+        assert!((times(run.factor(2, 50)) - 2.0).abs() < 1e-9);
     }
 
     #[test]

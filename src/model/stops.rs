@@ -77,7 +77,7 @@ impl Corrections {
         mut snapshot: Arc<Target>,
     ) -> Arc<Target> {
         let Some(machine) = &snapshot.machine else { return snapshot };
-        let stops = machine.stops.clone();
+        let (stops, excludes_stops) = (machine.stops.clone(), machine.excludes_stops);
         let last = last.filter(|last| last.epoch == snapshot.epoch);
         // Stops before the first snapshot are not deducted.
         let begin_ns = last.map_or(snapshot.taken_ns, |last| last.taken_ns);
@@ -97,7 +97,9 @@ impl Corrections {
         let mut old_of = finder(last_tasks.map(|old| (old.key, old)));
         for task in &mut now.tasks {
             let old = old_of(task.key);
-            if !new.is_empty() || self.tasks.contains_key(&task.key) {
+            if excludes_stops {
+                task.stopped_ns = Stop::overlap_ns(&stops, task.since_ns, now.taken_ns);
+            } else if !new.is_empty() || self.tasks.contains_key(&task.key) {
                 self.correct(task, old, &new, &stops, now.taken_ns);
             }
         }

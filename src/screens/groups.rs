@@ -70,15 +70,25 @@ fn preview_height(app: &App, size: Size) -> u16 {
     match size.height {
         ..8 => 0,
         8..14 => 1,
-        height if height / 2 < MIN_HISTOGRAM => (height / 2).min(5),
         height => {
+            let histogram = if has_histogram(app, height / 2) { histogram::HEIGHT } else { 0 };
             // A group without stages has its three states.
             let stages = app.group_rows().iter().map(|group| group.stages.len().clamp(3, 8)).max();
-            let wanted = 1 + stages.unwrap_or(3) as u16 + histogram::HEIGHT;
+            let wanted = 1 + stages.unwrap_or(3) as u16 + histogram;
             let free = height.saturating_sub(rows.saturating_add(1));
-            (height / 2).min(wanted).min(free.max(MIN_HISTOGRAM))
+            (height / 2).min(wanted).min(free.max(histogram + 3))
         }
     }
+}
+
+/// Whether there are histograms of groups, and room for them below the table.
+fn has_histogram(app: &App, height: u16) -> bool {
+    let fields = [FieldId::GroupPollP99, FieldId::GroupDelayP99];
+    let has_fields =
+        |model: &&TargetModel| fields.iter().all(|field| model.target().description.has(*field));
+    height >= MIN_HISTOGRAM
+        && grouping(app) == Grouping::Name
+        && app.selected().as_ref().is_some_and(has_fields)
 }
 
 /// The minimum lines about the selected group that contain a histogram.
@@ -208,9 +218,16 @@ fn draw_group(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow) 
     let title = format!("{name}: stages of its {}", plural(group.tasks as u64, "task"));
     let polls = format!("{name}: long polls, last minute");
     let (left, right) = preview::columns(area);
-    let below = if area.height >= MIN_HISTOGRAM { histogram::HEIGHT } else { 0 };
+    let below = if has_histogram(app, area.height) { histogram::HEIGHT } else { 0 };
     let [left, left_below] = preview::split(left, below);
-    preview::draw_titled(canvas, left, &title, &stages(theme, group, left.width));
+    let mut lines = stages(theme, group, left.width);
+    let room = usize::from(left.height.saturating_sub(1));
+    if lines.len() > room && room > 0 {
+        let more = lines.len() - (room - 1);
+        lines.truncate(room - 1);
+        lines.push(vec![(format!(" {} {more} more", theme.glyph("…", "...")), theme.dim())]);
+    }
+    preview::draw_titled(canvas, left, &title, &lines);
     if let Some(distributions) = distributions(app, target, group) {
         let draw = |canvas: &mut Canvas<'_>, area: Rect, name, histogram| {
             let lines = histogram::lines(theme, name, histogram, usize::from(area.width));

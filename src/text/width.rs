@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// Truncates a text to `width` columns, with an ellipsis at the end.
 pub(crate) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> {
@@ -12,9 +13,9 @@ pub(crate) fn fit<'a>(text: &'a str, width: usize, ascii: bool) -> Cow<'a, str> 
     let ellipsis = if ascii { "~" } else { "…" };
     let mut left = width.saturating_sub(1);
     let kept: String = text
-        .chars()
-        .take_while(|c| {
-            let wide = c.width().unwrap_or(0);
+        .graphemes(true)
+        .take_while(|grapheme| {
+            let wide = grapheme.width();
             let fits = wide <= left;
             left = left.saturating_sub(wide);
             fits
@@ -54,8 +55,8 @@ pub(crate) fn fit_path(path: &str, width: usize, ascii: bool) -> Cow<'_, str> {
         }
     }
     let mut left = width.saturating_sub(1);
-    let kept = path.char_indices().rev().take_while(|(_, c)| {
-        let wide = c.width().unwrap_or(0);
+    let kept = path.grapheme_indices(true).rev().take_while(|(_, grapheme)| {
+        let wide = grapheme.width();
         let fits = wide <= left;
         left = left.saturating_sub(wide);
         fits
@@ -160,6 +161,13 @@ mod tests {
     fn wrap_breaks_between_words() {
         assert_eq!(wrap("one two three\nfour", 8), ["one two", "three", "four"]);
         assert_eq!(wrap("a verylongword b", 4), ["a", "verylongword", "b"]);
+    }
+
+    /// A variation selector makes the character before it wide.
+    #[test]
+    fn graphemes_are_not_divided() {
+        assert_eq!(fit(" 0\u{fe0f}A", 3, false), " …");
+        assert_eq!(fit_path("A0\u{fe0f}B", 3, false), "…B");
     }
 
     proptest! {

@@ -125,12 +125,14 @@ fn report_is_complete_with_a_hog_on_every_worker() {
 }
 
 #[test]
-fn hog_that_yields_causes_a_slowdown_without_a_standstill() {
+fn hog_that_yields_delays_tasks_without_a_standstill() {
     let args = ["--for", "4s", "--hog", "spin", "--hog-hold", "20ms", "--flavor", "current-thread"];
     let report = report(&args);
-    let slowdown = &phase(&report, "with-hog")["slowdown"];
-    assert_eq!(slowdown["standstill"], false);
-    assert!(slowdown["factor"].as_f64().unwrap() > 1.0, "{slowdown}");
+    let phase = phase(&report, "with-hog");
+    assert_eq!(phase["slowdown"]["standstill"], false);
+    // On a machine whose load decreases, more work may be done than in the baseline.
+    assert!(phase["slowdown"]["factor"].as_f64().unwrap() > 0.0, "{phase}");
+    assert!(phase["scheduling_delay"]["p99_ns"].as_u64().unwrap() >= 10_000_000, "{phase}");
     assert_eq!(report["lab"]["hog"]["hold_ns"], 20_000_000);
 }
 

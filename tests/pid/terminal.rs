@@ -14,7 +14,7 @@ fn every_screen_shows_the_program_or_the_reason() {
     for (key, text) in [
         ("2", "Groups 8"),
         ("3", "Workers 1"),
-        ("4", "needs asynctop-probe in the program"),
+        ("4", "not available by process ID"),
         ("6", "no lab: this target is another program"),
         ("7", "only console-subscriber, in the program"),
         ("?", "On all screens"),

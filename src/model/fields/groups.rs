@@ -35,7 +35,7 @@ static FIELDS: &[GroupField] = &[
         .styled(|_, r| warning_above_zero(r.runnable)),
     GroupField::new("idle", "IDLE", "tasks that wait for a wake", Count, |_, r| r.idle().into())
         .screen_only().shown(9, 5, 5, 5),
-    GroupField::new("busy_share", "BUSY%", "share of the time inside polls; 100 is one worker", Share, |_, r| known(r, r.shown.busy))
+    GroupField::new("busy_share", "BUSY%", "share of the time inside polls; 100 is one worker; closures of the blocking pool come last", Share, |_, r| known(r, r.shown.busy))
         .of(FieldId::BusyShare).shown(3, 6, 6, 6)
         .exact(|_, r| known(r, r.busy_share))
         .ordered_by(|_, r| per_mille(r.worker_busy))

@@ -49,7 +49,7 @@ static FIELDS: &[TaskField] = &[
         .styled(|t, r| if rates(t, r).new { Emphasis::New } else { Emphasis::Plain }),
     TaskField::new("group", "GROUP", "name without the number at its end", Text, |t, r| (&*task(t, r).meta.group).into()),
     // While a hog blocks the worker, no other task is busy: runnable tasks come next.
-    TaskField::new("busy_share", "BUSY%", "share of the time inside polls, of one worker", Share, |t, r| {
+    TaskField::new("busy_share", "BUSY%", "share of the time inside polls, of one worker; closures of the blocking pool come last", Share, |t, r| {
             let busy = if task(t, r).state.is_done() { 0.0 } else { rates(t, r).shown.busy };
             known(rates(t, r), busy)
         })

@@ -73,7 +73,11 @@ fn trial(trial: &Trial) -> Vec<String> {
     };
     let hold = match trial.kind {
         None => UNAVAILABLE.to_owned(),
-        Some(_) => hold_ns.map_or("never".to_owned(), duration),
+        Some(_) => match hold_ns {
+            Some(hold_ns) => duration(*hold_ns),
+            None if trial.is_fix => "endless".to_owned(),
+            None => "never".to_owned(),
+        },
     };
     vec![
         if *count > 1 { format!("{count} × {name}") } else { name },

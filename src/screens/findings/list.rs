@@ -120,7 +120,7 @@ impl Block {
             false => theme.dim(),
         };
         let height = usize::from(area.height);
-        let (sentence_lines, details) = match area.height.checked_sub(self.height()) {
+        let (sentence_lines, mut details) = match area.height.checked_sub(self.height()) {
             Some(_) => (self.sentence.len(), self.details),
             None => {
                 let sentence_lines = (height.max(2) - 1).min(self.sentence.len());
@@ -162,6 +162,12 @@ impl Block {
         let sentence = Rect { height: (sentence_lines as u16).min(area.height), ..area };
         if app.cursor().is_at(row) {
             canvas.highlight(sentence, theme.selected());
+        }
+        let room = usize::from(area.bottom() - sentence.bottom());
+        if details.len() > room
+            && let Some((text, _)) = room.checked_sub(1).and_then(|last| details[last].last_mut())
+        {
+            text.push_str(theme.glyph(" …", " ..."));
         }
         for (line, y) in details.iter().zip(sentence.bottom()..area.bottom()) {
             canvas.line(area.x + PLACE_AT, y, area.right(), line);

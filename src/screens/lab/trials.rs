@@ -31,7 +31,7 @@ pub(super) fn lines(trials: &Trials, theme: Theme, width: usize) -> Vec<Spans> {
 const NAME: usize = 19;
 /// The columns after the name, those that matter most first.
 const TITLES: [&str; 7] = ["SLOWDOWN", "DELAY P99", "HOLD", "RUNTIME", "MAX", "WORK/S", "FOR"];
-const WIDTHS: [usize; 7] = [8, 9, 6, 8, 6, 11, 7];
+const WIDTHS: [usize; 7] = [8, 9, 7, 8, 6, 11, 7];
 /// The maximum width of the bars behind slowdown and delay.
 const MAX_BAR: usize = 12;
 /// The width of both bars, at least. There are none if the hold time would not fit beside them: it
@@ -109,7 +109,11 @@ fn row(trial: &Trial, width: usize, theme: Theme) -> Spans {
         optional(trial.delay_p99_ns, bucket_duration),
         match trial.kind {
             None => "–".to_owned(),
-            Some(_) => hold_ns.map_or("never".to_owned(), duration),
+            Some(_) => match hold_ns {
+                Some(hold_ns) => duration(hold_ns),
+                None if trial.is_fix => "endless".to_owned(),
+                None => "never".to_owned(),
+            },
         },
         runtime,
         optional(trial.max_delay_ns, duration),

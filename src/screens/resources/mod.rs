@@ -34,7 +34,7 @@ use crate::{
     },
     model::{Field, ResourceRow},
     snapshot::{Accuracy, FieldId, Target},
-    text::wrap,
+    text::{optional, wrap},
 };
 
 /// From this width on, the selected resource is shown to the right.
@@ -65,8 +65,10 @@ pub(super) const SCREEN: ScreenEntry = ScreenEntry {
         open,
     },
     title: |app, theme| {
-        let mut spans = vec![(format!(" Resources {}", app.row_count()), theme.title())];
-        spans.extend(title::order::<ResourceRow>(app, theme));
+        let rows = app.resources().ok().map(|_| app.row_count());
+        let number = optional(rows, |rows| rows.to_string());
+        let mut spans = vec![(format!(" Resources {number}"), theme.title())];
+        spans.extend(rows.and_then(|_| title::order::<ResourceRow>(app, theme)));
         spans
     },
     viewport,

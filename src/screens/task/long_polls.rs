@@ -76,9 +76,14 @@ pub(super) fn lines(details: &Details<'_>, width: usize, max: usize) -> Vec<Span
 
 /// The statement that there are none, or the reason why they are unknown.
 pub(super) fn none(details: &Details<'_>, width: usize) -> Vec<Spans> {
-    let text = match details.description().reason(FieldId::LongPolls) {
-        Some(reason) => format!("{UNAVAILABLE} long polls: {reason}"),
-        None => format!("no poll of {} or longer recorded", duration(details.model.long_poll_ns())),
+    let reason = |field| details.description().reason(field);
+    let text = match (reason(FieldId::LongPolls), reason(FieldId::MaxPoll)) {
+        (Some(reason), _) => format!("{UNAVAILABLE} long polls: {reason}"),
+        // The threshold does not apply to polls that are not timed.
+        (None, Some(reason)) => format!("no long poll recorded: {reason}"),
+        (None, None) => {
+            format!("no poll of {} or longer recorded", duration(details.model.long_poll_ns()))
+        }
     };
     paragraph(&text, width, details.theme.dim())
 }

@@ -1,6 +1,7 @@
 //! The longest polls in view. The keys and the mouse select one, which moves the cursor to it.
 
 use ratatui::{layout::Rect, style::Style};
+use unicode_width::UnicodeWidthStr;
 
 use super::axis::label;
 use crate::{
@@ -21,8 +22,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (
     ];
     canvas.line(area.x, area.y, area.right(), &title);
     let rows = area.top() + 1..area.bottom();
+    let visible = polls.iter().take(rows.len());
+    let names = visible.map(|(_, poll)| name(app, poll).width()).max().unwrap_or(0);
     for ((position, (worker, poll)), y) in polls.iter().enumerate().zip(rows) {
-        let line = line(app, canvas, *worker, poll, to - from, selected == Some(position));
+        let is_selected = selected == Some(position);
+        let line = line(app, canvas, *worker, poll, (to - from, names), is_selected);
         canvas.line(area.x, y, area.right(), &line);
         let row = Rect { y, height: 1, ..area };
         canvas.on_click(row, HitTarget::Poll(position));
@@ -32,25 +36,28 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect, (from, to): (
     }
 }
 
+fn name<'a>(app: &'a App, poll: &TimelinePoll) -> &'a str {
+    app.polls().task(poll.key).map_or("a task that has ended", |meta| &meta.name)
+}
+
 fn line(
     app: &App,
     canvas: &Canvas<'_>,
     worker: usize,
     poll: &TimelinePoll,
-    span_ns: u64,
+    (span_ns, names): (u64, usize),
     is_selected: bool,
 ) -> Spans {
     let (theme, timeline) = (canvas.theme, app.polls());
     let mark = if is_selected { theme.glyph("▸", ">") } else { " " };
     let back = label(timeline.now_ns().saturating_sub(poll.began), span_ns / 1_000);
     let length = poll.ended.saturating_sub(poll.began);
-    let name = timeline.task(poll.key).map_or("a task that has ended", |meta| &*meta.name);
     let style = theme.length(app.model().thresholds(), length, Style::new());
     let mut spans = vec![
         (format!(" {mark} {back:>9}"), Style::new()),
         (format!("  {:>7}", duration(length)), style),
         (format!("  w{worker:<3}"), Style::new()),
-        (format!("{name:<16}"), theme.group(poll.group).patch(theme.title())),
+        (format!("{:<names$}", name(app, poll)), theme.group(poll.group).patch(theme.title())),
     ];
     let entries = app.selected().map(|model| model.impact_table());
     let same = |entry: &&LongPollEntry| {

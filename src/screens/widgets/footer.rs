@@ -95,7 +95,8 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
     let can_go_back =
         app.overlay().is_some() || app.visible_pin().is_some() || !app.filter.is_empty();
     let of_screen = app.screen().key(key.action).filter(|own| !own.short.is_empty());
-    if !app.has(key.action) {
+    let has_rows = app.has(Action::Show(app.screen().spec.id));
+    if !app.has(key.action) || is_about_rows(app, key.action) && !has_rows {
         return None;
     }
     let findings = app.screens().find(|spec| spec.list == List::Findings).map(|spec| spec.id);
@@ -149,6 +150,21 @@ fn footer_key(app: &App, key: &Binding) -> Option<FooterKey> {
         None => word.into(),
     };
     Some(FooterKey { action: key.action, label, word, rank })
+}
+
+/// Whether a key has an effect only on a screen with rows.
+fn is_about_rows(app: &App, action: Action) -> bool {
+    let is_general = matches!(
+        action,
+        Action::Open
+            | Action::Left
+            | Action::Filter
+            | Action::Reverse
+            | Action::ChooseColumns
+            | Action::Copy
+            | Action::Export
+    );
+    app.overlay().is_none() && (is_general || app.screen().key(action).is_some())
 }
 
 /// The worst severity and the number of active findings, apart from those for information.

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 use super::canvas::Canvas;
 use crate::{
     app::{App, OwnCost},
-    model::{Factor, TargetModel, Thresholds},
+    model::{Factor, Severity, TargetModel, Thresholds},
     screens::theme::Theme,
     snapshot::{Connection, ConsoleStats, FieldId, Flavor, HogStats},
     text::{
@@ -171,7 +171,8 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
     }));
     if let Some(lab) = &target.lab {
         parts.extend(lab.console.as_ref().map(|served| console(served, theme)));
-        hog(&mut parts, &lab.hog, theme);
+        let worst = app.model().findings().first().map(|worst| worst.severity);
+        hog(&mut parts, &lab.hog, worst, theme);
     }
     statistics(&mut parts, model, app.model().thresholds(), theme);
     parts
@@ -229,7 +230,8 @@ fn interval(app: &App) -> String {
     }
 }
 
-fn hog(parts: &mut Vec<Part>, hog: &HogStats, theme: Theme) {
+/// The hog. It is critical if a finding is: on a runtime with idle workers, it may delay no task.
+fn hog(parts: &mut Vec<Part>, hog: &HogStats, worst: Option<Severity>, theme: Theme) {
     if hog.failure.is_some() && hog.on_since_ns.is_none() {
         let text = format!("hog {} {} failed", theme.glyph("✗", "!"), hog.kind);
         parts.push(right(1, text, theme.critical()));
@@ -249,7 +251,8 @@ fn hog(parts: &mut Vec<Part>, hog: &HogStats, theme: Theme) {
         ..=1 => String::new(),
         n => format!("{}{n}", theme.glyph("×", "x")),
     };
-    let style = if hog.is_fix { theme.warning() } else { theme.critical() };
+    let is_critical = !hog.is_fix && worst == Some(Severity::Critical);
+    let style = if is_critical { theme.critical() } else { theme.warning() };
     let on = format!("hog {} {}{count}", theme.glyph("●", "ON"), hog.kind);
     parts.push(right(1, on, style));
     parts.push(right(5, hold_time(hog), style));

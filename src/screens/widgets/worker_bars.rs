@@ -40,7 +40,8 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let (workers, thresholds) = (app.worker_rows(), app.model().thresholds());
     let no_busy = app.target().and_then(|it| WorkerRow::busy_unavailable(&it.description));
-    let columns = (area.width / WORKER).max(1);
+    let count = u16::try_from(workers.len()).unwrap_or(u16::MAX);
+    let columns = (area.width / WORKER).min(count).max(1);
     if workers.len() > usize::from(columns) * usize::from(area.height) {
         return draw_sum(workers, no_busy, thresholds, canvas, area);
     }

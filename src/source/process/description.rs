@@ -16,7 +16,7 @@ const MAX_LATE_SHARE: f64 = 0.05;
 
 const NOT_COUNTED: &str = "Tokio does not count it, so it cannot be read from outside";
 const NO_LAB: &str = "only the lab has workloads and a hog";
-const NO_PROBE: &str = "needs asynctop-probe in the program";
+const NO_PROBE: &str = "not available by process ID; asynctop-probe records it inside the program";
 
 /// The reason why a program's polls are not sampled; `None` if they are.
 pub(super) fn no_samples(sample: &Sample) -> Option<String> {

@@ -12,15 +12,19 @@ use asynctop_inspect::{
     sampler::{Sample, Sampler, SamplerOptions},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::ReadOptions;
 use crate::{launch::Launched, lock::lock};
 
 /// Sources that sample within this time of each other share one sample.
 const MAX_AGE: Duration = Duration::from_millis(20);
-/// Minimum pause in the search for the first runtime of a command, which takes at most 1/20 of the
-/// time.
+/// Minimum pause in the search for the first runtime of a command, which uses at most 1/20 of a CPU.
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_SEARCH_LOAD_DIVISOR: u32 = 20;
+/// Time that a new runtime has to spawn its first task. The survey that follows the one at the opening is
+/// a second later, or more in a large program.
+const FIRST_TASK: Duration = Duration::from_secs(2);
 /// Time in which a command has to end after the program that it has started. It is ended afterwards, and
 /// its own exit code is lost.
 const LAST_STEPS: Duration = Duration::from_secs(10);
@@ -43,6 +47,10 @@ struct State {
     latest: Option<(Duration, Arc<Sample>)>,
     /// The reason why a process of the command could not be read in the latest search.
     denied: Option<String>,
+    /// When a runtime without tasks was found in the command.
+    found: Option<Instant>,
+    /// Whether a task was ever listed.
+    has_listed: bool,
     /// When the sampled process was first found to have ended.
     lost: Option<Instant>,
     /// The runtimes that are targets, by the address of their handles.
@@ -98,12 +106,14 @@ impl Observed {
         let thread = thread::Builder::new().name("asynctop-search".to_owned());
         let search = move || {
             while let Some(observed) = observed.upgrade() {
-                let began = Instant::now();
+                // On a busy machine, a search takes much longer than the CPU time that it uses.
+                let before = thread_cpu_time();
                 if observed.search() {
                     break;
                 }
                 drop(observed);
-                thread::sleep(MIN_PAUSE.max(MAX_SEARCH_LOAD_DIVISOR * began.elapsed()));
+                let cost = thread_cpu_time().saturating_sub(before);
+                thread::sleep(MIN_PAUSE.max(MAX_SEARCH_LOAD_DIVISOR * cost));
             }
         };
         thread.spawn(search).map(drop)
@@ -204,6 +214,7 @@ impl Observed {
         match sampler.sample() {
             Ok(sample) => {
                 let sample = Arc::new(sample);
+                state.has_listed |= !sample.tasks.is_empty();
                 state.latest = Some((sampler.now(), Arc::clone(&sample)));
                 Ok(sample)
             }
@@ -251,7 +262,7 @@ impl Observed {
         let descendants = ps::descendants(command.id()).unwrap_or_default();
         let mut denied = None;
         for pid in std::iter::once(command.id()).chain(descendants) {
-            match open_with_runtime(pid, self.options) {
+            match self.open_with_runtime(pid) {
                 Ok(Some(sampler)) => {
                     let mut state = lock(&self.state);
                     (state.sampler, state.denied) = (Some(Arc::new(sampler)), None);
@@ -267,15 +278,32 @@ impl Observed {
         lock(&self.state).denied = denied;
         false
     }
+
+    /// Begins to sample a process if it has a runtime. A new runtime without tasks has some time to spawn
+    /// one.
+    fn open_with_runtime(&self, pid: u32) -> Result<Option<Sampler>, OpenError> {
+        let inspection = Process::open(pid)?.inspect(&Options::states_only())?;
+        if inspection.runtimes.is_empty() {
+            return Ok(None);
+        }
+        if inspection.tasks.is_empty() {
+            let found = *lock(&self.state).found.get_or_insert_with(Instant::now);
+            if found.elapsed() < FIRST_TASK {
+                return Ok(None);
+            }
+        }
+        attach(pid, self.options).map(Some)
+    }
+
+    /// Whether a task of the program was ever listed.
+    pub(super) fn has_listed(&self) -> bool {
+        lock(&self.state).has_listed
+    }
 }
 
-/// Begins to sample a process if it has a runtime.
-fn open_with_runtime(pid: u32, options: ReadOptions) -> Result<Option<Sampler>, OpenError> {
-    let inspection = Process::open(pid)?.inspect(&Options::states_only())?;
-    match inspection.runtimes.is_empty() {
-        true => Ok(None),
-        false => attach(pid, options).map(Some),
-    }
+fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 fn attach(pid: u32, options: ReadOptions) -> Result<Sampler, OpenError> {

@@ -26,6 +26,9 @@ use crate::{
     watch::MachineReader,
 };
 
+/// The reason why a program has a runtime and no tasks.
+const NO_TASKS: &str = "no task was listed: the program has spawned none so far";
+
 /// Samples one runtime of a program.
 pub(super) struct RuntimeSource {
     observed: Arc<Observed>,
@@ -202,6 +205,7 @@ impl RuntimeSource {
             running(sample).map(|poll| (key(poll.copy, poll.task.id), poll.began)).collect();
         let all_blocked_since = all_blocked_since(sample, index);
         let has_samples = no_samples(sample).is_none();
+        let stops: Vec<Stop> = sample.stops.iter().map(stop).collect();
         let mut rows = Vec::with_capacity(tasks.len());
         for sampled in tasks {
             let key = key(sampled.copy, sampled.task.id);
@@ -216,7 +220,7 @@ impl RuntimeSource {
             };
             tally.set_state(sampled.state, sample.swept, facts);
             if is_update {
-                tally.add((*sampled).into(), sample.taken, has_samples);
+                tally.add((*sampled).into(), sample.taken, &stops, has_samples);
             }
             rows.push(tally.stats(key, sampled.task.wakers, sample.taken));
         }
@@ -290,6 +294,7 @@ impl RuntimeSource {
             times: reader.read(),
             run_delay_ns,
             stops: ended.into_iter().map(stop).collect(),
+            excludes_stops: true,
             stopped_since_ns: lasting.last().map(|stop| nanos(stop.from)),
         }
     }
@@ -304,7 +309,8 @@ impl RuntimeSource {
             let others = plural(others as u64, "other runtime");
             reasons.push(format!("the program has {others}, too many to show").into());
         }
-        Losses { reasons, ..Losses::default() }
+        let nothing_reported = (!self.observed.has_listed()).then(|| NO_TASKS.into());
+        Losses { reasons, nothing_reported, ..Losses::default() }
     }
 }
 

@@ -12,7 +12,7 @@ use asynctop_inspect::{
 };
 
 use crate::{
-    snapshot::{State, TaskMeta, TaskStats},
+    snapshot::{State, Stop, TaskMeta, TaskStats},
     source::nanos,
 };
 
@@ -82,10 +82,17 @@ impl Tally {
         }
     }
 
-    /// Adds the time up to `taken`. `has_samples` is whether polls are sampled; otherwise only the
+    /// Adds the time up to `taken` in which the program was not stopped. `has_samples` is whether polls are sampled; otherwise only the
     /// sweeps find them.
-    pub(super) fn add(&mut self, counts: Counts, taken: Duration, has_samples: bool) {
+    pub(super) fn add(
+        &mut self,
+        counts: Counts,
+        taken: Duration,
+        stops: &[Stop],
+        has_samples: bool,
+    ) {
         let span = nanos(taken.saturating_sub(self.at));
+        let span = span.saturating_sub(Stop::overlap_ns(stops, nanos(self.at), nanos(taken)));
         let before = std::mem::replace(&mut self.counts, counts);
         let polls = counts.busy.since(&before.busy);
         let hits = |state: usize| counts.states[state].since(&before.states[state]).hits;
@@ -141,7 +148,7 @@ impl Tally {
             since_ns: nanos(self.since),
             known_ns: nanos(known.max(self.since)),
             stopped_ns: 0,
-            lifetime_ns: nanos(self.at.saturating_sub(self.first_seen)),
+            lifetime_ns: self.busy_ns + self.scheduled_ns + self.idle_ns,
             busy_ns: self.busy_ns,
             scheduled_ns: self.scheduled_ns,
             idle_ns: self.idle_ns,
@@ -201,19 +208,31 @@ mod tests {
     #[test]
     fn times_follow_the_samples_and_sweeps_of_the_task() {
         let mut tally = Tally::new(ms(500), Arc::default());
-        tally.add(counts(100, 20, [2, 2, 6]), ms(1500), true);
+        tally.add(counts(100, 20, [2, 2, 6]), ms(1500), &[], true);
         // A fifth in polls; of the rest, a quarter scheduled.
         assert_eq!(sums(&tally), [1000, 200, 200, 600]);
-        tally.add(counts(200, 120, [12, 2, 6]), ms(2500), true);
+        tally.add(counts(200, 120, [12, 2, 6]), ms(2500), &[], true);
         assert_eq!(sums(&tally), [2000, 1200, 200, 600]);
-        tally.add(counts(200, 120, [12, 2, 6]), ms(2500), true);
+        tally.add(counts(200, 120, [12, 2, 6]), ms(2500), &[], true);
         assert_eq!(sums(&tally), [2000, 1200, 200, 600], "no time has passed");
+    }
+
+    #[test]
+    fn times_exclude_stops_also_one_that_lasts() {
+        let mut tally = Tally::new(ms(0), Arc::default());
+        let stop = |from, to| Stop { from_ns: from * MS, to_ns: to * MS };
+        tally.add(counts(100, 50, [5, 0, 5]), ms(1000), &[stop(800, 1000)], true);
+        assert_eq!(sums(&tally), [800, 400, 0, 400]);
+        tally.add(counts(100, 50, [5, 0, 5]), ms(9000), &[stop(800, 9000)], true);
+        assert_eq!(sums(&tally), [800, 400, 0, 400]);
+        tally.add(counts(200, 100, [10, 0, 10]), ms(10_000), &[stop(800, 9200)], true);
+        assert_eq!(sums(&tally), [1600, 800, 0, 800]);
     }
 
     #[test]
     fn busy_time_follows_the_sweeps_without_samples_of_the_threads() {
         let mut tally = Tally::new(ms(0), Arc::default());
-        tally.add(counts(0, 0, [5, 1, 4]), ms(1000), false);
+        tally.add(counts(0, 0, [5, 1, 4]), ms(1000), &[], false);
         assert_eq!(sums(&tally), [1000, 500, 100, 400]);
     }
 
@@ -221,7 +240,7 @@ mod tests {
     fn task_without_a_sweep_stays_in_its_state() {
         let mut tally = Tally::new(ms(0), Arc::default());
         tally.set_state(StateKind::Scheduled, ms(0), StateFacts::default());
-        tally.add(counts(10, 0, [0; 3]), ms(100), true);
+        tally.add(counts(10, 0, [0; 3]), ms(100), &[], true);
         assert_eq!(sums(&tally), [100, 0, 100, 0]);
     }
 

@@ -176,12 +176,20 @@ impl ElfImage {
         }
         let cache = ReadCache::new(&self.file);
         let Ok(parsed) = Parsed::parse(&cache) else { return Vec::new() };
-        let mut functions: Vec<Symbol> = parsed
-            .symbols()
-            .chain(parsed.dynamic_symbols())
-            .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
-            .filter_map(|symbol| {
-                let name = symbol.name().ok()?.to_owned();
+        // Read at once: `object` would read each name by itself.
+        let [names, dynamic_names] =
+            [".strtab", ".dynstr"].map(|table| self.section_bytes(table).unwrap_or_default());
+        let name = |names: &[u8], index: u32| {
+            let name = names.get(index as usize..)?.split(|byte| *byte == 0).next()?;
+            Some(str::from_utf8(name).ok()?.to_owned())
+        };
+        let symbols = parsed.symbols().map(|symbol| (symbol, &names));
+        let dynamic = parsed.dynamic_symbols().map(|symbol| (symbol, &dynamic_names));
+        let mut functions: Vec<Symbol> = symbols
+            .chain(dynamic)
+            .filter(|(symbol, _)| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
+            .filter_map(|(symbol, names)| {
+                let name = name(names, symbol.elf_symbol().st_name.get(parsed.endian()))?;
                 Some(Symbol { address: symbol.address(), size: symbol.size(), name })
             })
             .take(MAX_SYMBOLS)

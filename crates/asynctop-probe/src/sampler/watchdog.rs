@@ -45,7 +45,13 @@ impl WatchReader {
     }
 
     pub(super) fn machine(stops: Vec<Stop>, run_delay_ns: Option<u64>) -> Option<MachineStats> {
-        Some(MachineStats { stops, times: machine_times(), run_delay_ns, stopped_since_ns: None })
+        Some(MachineStats {
+            stops,
+            excludes_stops: false,
+            times: machine_times(),
+            run_delay_ns,
+            stopped_since_ns: None,
+        })
     }
 
     pub(super) fn samples(&self) -> Vec<Arc<StackSample>> {
