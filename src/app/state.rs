@@ -55,6 +55,8 @@ pub struct App {
     pub(super) viewport: Viewport,
     /// Turn the hog on as soon as there is a baseline.
     pub turn_on_hog: bool,
+    /// Subscribe to the distributions of groups also while no screen shows them, for the report at the end.
+    pub reports_groups: bool,
     /// The last click, and its time.
     pub(super) last_click: Option<(HitTarget, Duration)>,
     /// The kind of hog that is selected and not reported by the lab yet.
@@ -103,6 +105,7 @@ impl App {
             timeline: TimelineView::default(),
             viewport: Viewport::default(),
             turn_on_hog: false,
+            reports_groups: false,
             next_hog_kind: None,
             last_click: None,
             requests: Requests::default(),
@@ -312,6 +315,7 @@ impl App {
     pub fn subscription(&self) -> Subscription {
         let mut subscription = Subscription::default();
         (self.screen().spec.subscribe)(&mut subscription);
+        subscription.groups |= self.reports_groups;
         if let Some(Overlay::Task(key)) = self.overlay() {
             subscription.task = Some(*key);
         }

@@ -165,6 +165,7 @@ pub fn run(sources: Vec<Box<dyn Source>>, options: &Options) -> anyhow::Result<(
     let mut app = screens::new_app(options.settings, options.interval)
         .with_thresholds(options.thresholds.clone());
     app.turn_on_hog = options.hog;
+    app.reports_groups = options.summary;
     app.chosen_columns = options.columns.clone();
     if let Some(message) = &options.message {
         app.notify(message.as_str(), Duration::ZERO);

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use super::lines::Lines;
 use crate::{
     snapshot::{ImpactAccuracy, LongPoll, PollImpact, PollKind, Target, TargetId, TaskMeta},
     text::{duration, plural, task_seconds},
@@ -66,7 +67,7 @@ pub struct Offender {
     pub task: u64,
     /// The function that blocked the worker; `None` without a stack.
     pub function: Option<Arc<str>>,
-    /// File and line in that function.
+    /// File and line in that function, of most of the polls.
     pub blocked_at: Option<String>,
     /// The number of long polls.
     pub polls: u64,
@@ -240,12 +241,12 @@ fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Off
             *only = only.filter(|known| *known == function);
         }
     }
-    let mut found: HashMap<Key<'_>, Offender> = HashMap::new();
+    let mut found: HashMap<Key<'_>, (Offender, Lines)> = HashMap::new();
     for entry in entries {
         let LongPollEntry { meta, evidence } = entry;
         let (kind, group, own) = (evidence.kind, entry.group(), evidence.function());
         let function = own.or_else(|| *functions.get(&(kind, group))?);
-        let offender = found.entry((kind, group, function)).or_insert_with(|| Offender {
+        let new = || Offender {
             kind,
             group: group.cloned(),
             name: meta.as_ref().map_or_else(|| "?".into(), |meta| meta.name.clone()),
@@ -257,13 +258,14 @@ fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Off
             evidence: Arc::clone(evidence),
             blocked_ns: 0,
             impact: None,
-        });
+        };
+        let row = found.entry((kind, group, function));
+        let (offender, lines) = row.or_insert_with(|| (new(), Lines::default()));
         if let (true, Some(group)) = (offender.task != evidence.task, group) {
             offender.name = Arc::clone(group);
         }
         offender.task = evidence.task;
-        let previous = offender.blocked_at.take();
-        offender.blocked_at = evidence.blocked_at().map(str::to_owned).or(previous);
+        lines.add(evidence);
         offender.polls += 1;
         offender.polls_without_function += u64::from(own.is_none());
         let rank = |poll: &LongPoll| (poll.stack.is_some(), poll.length_ns);
@@ -275,7 +277,11 @@ fn rank<'a>(entries: impl Iterator<Item = &'a LongPollEntry> + Clone) -> Vec<Off
             offender.impact = Some(add(offender.impact, impact));
         }
     }
-    let mut offenders: Vec<_> = found.into_values().collect();
+    let with_line = |(offender, lines): (Offender, Lines)| Offender {
+        blocked_at: lines.most_frequent(None).map(str::to_owned),
+        ..offender
+    };
+    let mut offenders: Vec<_> = found.into_values().map(with_line).collect();
     offenders.sort_unstable_by_key(|offender| Reverse(offender.rank()));
     offenders
 }
@@ -376,6 +382,18 @@ mod tests {
         let mut functions: Vec<_> = functions.collect();
         functions.sort_unstable();
         assert_eq!(functions, [(None, 1), (Some("spin"), 1), (Some("sum"), 1)]);
+    }
+
+    #[test]
+    fn line_of_a_row_is_that_of_most_polls() {
+        let mut table = ImpactTable::default();
+        let polls = [7, 9, 9, 8].into_iter().zip(1..).map(|(line, began)| {
+            let mut poll = long_poll(1, began * S, 20 * MS, "scan");
+            poll.profile[0].location = Some(format!("src/db.rs:{line}"));
+            poll
+        });
+        advance(&mut table, 5 * S, polls);
+        assert_eq!(table.offenders()[0].blocked_at.as_deref(), Some("src/db.rs:9"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod group;
 mod group_histories;
 mod history;
 mod impact_table;
+mod lines;
 mod machine;
 mod merge;
 mod pairs;

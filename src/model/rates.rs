@@ -166,18 +166,23 @@ fn resolution_ns(workers: usize) -> u64 {
     250_000_000 * (1 + workers as u64 / 16)
 }
 
-/// Updates `rows` to `now`. `span` is the time that the new busy shares add to the histories.
+/// Updates `rows` to `now`. `span` is the time that the new busy shares add to the histories; without
+/// one, the rows keep their rates, as those of tasks do between two updates.
 pub(super) fn workers(
     rows: &mut Vec<WorkerRow>,
     now: &Target,
     base: Option<&Target>,
     span: Option<(u64, u64)>,
 ) {
-    let mut past = std::mem::take(rows).into_iter().map(|row| row.history);
+    let mut past = std::mem::take(rows).into_iter();
     let with_history = |worker| {
         let mut row = worker_row(worker, now, base);
-        if let Some(history) = past.next() {
-            row.history = history;
+        if let Some(past) = past.next() {
+            if span.is_none() && now.connection.is_live() {
+                let WorkerRow { busy, shown_busy, polls, parks, steals, .. } = past;
+                row = WorkerRow { busy, shown_busy, polls, parks, steals, ..row };
+            }
+            row.history = past.history;
         }
         if let (Some(busy), Some((from_ns, to_ns))) = (row.busy, span) {
             let queued = row.stats.local_queue;
@@ -418,6 +423,21 @@ mod tests {
         };
         assert_eq!(order(4), [0, 1, 2, 3]);
         assert_eq!(order(17)[..3], [16, 0, 1]);
+    }
+
+    #[test]
+    fn rates_of_workers_stay_until_the_next_update() {
+        let mut model = Model::default();
+        for (taken, known) in [(1, 1), (2, 2), (3, 2), (4, 4)] {
+            let mut now = heartbeat_at(taken * S);
+            now.known_until_ns = known * S;
+            model.advance(&now.into());
+        }
+        assert_rates_of_heartbeat(model.only().rates(0), &model.only().workers()[0]);
+        let mut now = heartbeat_at(5 * S);
+        now.known_until_ns = 4 * S;
+        model.advance(&now.into());
+        assert_rates_of_heartbeat(model.only().rates(0), &model.only().workers()[0]);
     }
 
     #[test]

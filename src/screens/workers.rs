@@ -17,6 +17,7 @@ use super::{
         chart::{self, AXIS},
         history_graph::SHARE_LABELS,
         table::{self, Fields},
+        title,
     },
 };
 use crate::{
@@ -69,6 +70,7 @@ fn title(app: &App, theme: Theme) -> Spans {
     let workers = Some(app.row_count()).filter(|count| *count > 0);
     let mut spans =
         vec![(format!(" Workers {}", optional(workers, |count| count.to_string())), theme.title())];
+    spans.extend(title::target(app, theme));
     if app.worker_order().is_sorted() {
         return spans;
     }

@@ -74,7 +74,10 @@ pub(crate) fn file_and_folder(path: &str) -> &str {
 
 /// A sentence, and its beginnings that end before a clause, longest first.
 pub(crate) fn clauses(sentence: &str) -> impl Iterator<Item = &str> {
-    let words = sentence.rmatch_indices(' ').map(|(end, _)| &sentence[..end]);
+    // Without what follows "but", a clause would mean something else.
+    let ends =
+        sentence.rmatch_indices(' ').filter(|(end, _)| !sentence[*end..].starts_with(" but "));
+    let words = ends.map(|(end, _)| &sentence[..end]);
     std::iter::once(sentence).chain(words.filter_map(|part| part.strip_suffix([',', ';', ':'])))
 }
 
@@ -155,6 +158,9 @@ mod tests {
             "a poll took 1.2s (and 3ms without a CPU)",
         ];
         assert_eq!(clauses(sentence).collect::<Vec<_>>(), expected);
+        let sentence = "a poll took 12ms, runnable, but waiting for a CPU, in spin";
+        let shorter = ["a poll took 12ms, runnable, but waiting for a CPU", "a poll took 12ms"];
+        assert_eq!(clauses(sentence).skip(1).collect::<Vec<_>>(), shorter);
     }
 
     #[test]

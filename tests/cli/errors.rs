@@ -242,7 +242,7 @@ fn workload_that_fails_is_reported_and_ends_in_code_2() {
 #[test]
 fn hog_that_fails_is_reported_and_ends_in_code_2() {
     // The failure ends the run.
-    let args = ["--headless", "--for", "1h", "--hog", "io", "--format", "json"];
+    let args = ["--headless", "--hog", "io", "--format", "json"];
     let mut command = Command::new("sh");
     // The unit of the limit is 512 or 1024 bytes; the hog writes more. Because the signal is ignored,
     // the write returns an error.

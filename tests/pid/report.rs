@@ -40,6 +40,19 @@ fn report_has_the_tasks_of_the_program_and_no_value_that_cannot_be_known() {
     assert!(workers[0]["parks"].as_u64().unwrap() > 0);
 }
 
+#[test]
+fn program_without_tasks_passes_no_gate() {
+    let case = Case::new("no-tasks");
+    let scenario = "title = 'idle'\n[[workload]]\nkind = 'heartbeats'\ncount = 0\n";
+    fs::write(case.folder.join("idle.toml"), scenario).unwrap();
+    let lab = LAB.replace("mixed", "idle.toml");
+    let is_ready = "[ \"$(wc -l < log)\" -gt 2 ]";
+    let (_, output) = case.inspect(&lab, is_ready, "-p $PID --for 1s --fail-on any");
+    let error = error_of(&output);
+    assert!(error.contains("no task was listed: the program has spawned none so far"), "{error}");
+    assert!(error.ends_with("--fail-on has checked nothing\n"), "{error}");
+}
+
 /// A report on a lab whose worker is blocked by a hog of this kind: the first one with a worker-held
 /// finding that `is_complete`.
 fn report_on_hog(

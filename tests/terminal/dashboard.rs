@@ -322,16 +322,12 @@ fn timeline_shows_the_hog_as_one_poll_with_details() {
     terminal.keys("4");
     // Some tasks are polled before the hog starts.
     terminal.wait_for_line(&["cruncher", "ping", "%"]);
-    // Soon after the start of the hog its poll covers the column in which the cursor appears, and the
-    // polls before it are still kept.
+    // Soon after the start of the hog its poll covers the column in which the cursor appears.
     terminal.keys("+++b");
     terminal.wait_for_line(&[&format!("hog{}", "─".repeat(90))]);
     terminal.keys(" ");
     terminal.wait_for_line(&["w0 at", "polls hog", "still running"]);
-    // Move to the start of this poll, and to the previous one.
-    terminal.keys("NN");
-    terminal.wait_for_line(&["w0 at", "polled"]);
-    terminal.keys("n\r");
+    terminal.keys("\r");
     terminal.wait_for_line(&["hog", "group hog"]);
     terminal.keys("\x1b");
     // The details are drawn from the top, so their last line may still be that of the timeline.

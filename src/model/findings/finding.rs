@@ -2,8 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{RuleId, lines::Lines};
-use crate::snapshot::{LongPoll, TargetId, TaskKey};
+use super::RuleId;
+use crate::{
+    model::lines::Lines,
+    snapshot::{LongPoll, TargetId, TaskKey},
+};
 
 /// Spans that follow each other faster than this are one.
 const SPAN_RESOLUTION_NS: u64 = 250_000_000;

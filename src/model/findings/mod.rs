@@ -28,7 +28,6 @@ mod finding;
 mod fix;
 mod groups;
 mod growth;
-mod lines;
 mod names;
 mod polls;
 mod rule;

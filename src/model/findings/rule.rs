@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{Finding, FindingSubject, RuleContext, RuleId, Severity, lines::Lines};
+use super::{Finding, FindingSubject, RuleContext, RuleId, Severity};
 use crate::{
-    model::TaskRates,
+    model::{TaskRates, lines::Lines},
     snapshot::{Description, FieldId, TargetId, TaskStats},
 };
 

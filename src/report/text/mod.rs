@@ -115,16 +115,18 @@ fn header(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// Such as "run-queue delay 3%, steal time 0%, throttled 0%; CPU pressure 12%, load 1.2 on 2 CPUs".
+/// Such as "run-queue delay 3%, steal time 0%, throttled 0%, last 3.00s; CPU pressure 12%, load 1.2 on
+/// 2 CPUs".
 fn without_cpu(load: &MachineLoad) -> String {
     let share = |share: Option<f64>| optional(share, whole_percent);
     let run_delay = share(load.run_delay.map(|(_, share)| share));
     let (steal, throttled) = (share(load.steal), share(load.throttled));
     let (pressure, cpus) = (share(load.pressure), text::plural(load.cpus as u64, "CPU"));
+    let span = duration(load.span_ns);
     let load = optional(load.load, |load| format!("{load:.1}"));
     format!(
-        "run-queue delay {run_delay}, steal time {steal}, throttled {throttled}; CPU pressure \
-         {pressure}, load {load} on {cpus}"
+        "run-queue delay {run_delay}, steal time {steal}, throttled {throttled}, last {span}; CPU \
+         pressure {pressure}, load {load} on {cpus}"
     )
 }
 

@@ -17,6 +17,7 @@ use crate::{
         widgets::{
             bars::parts_bar,
             canvas::{Canvas, Spans},
+            columns::width_of,
             preview,
             task_facts::{location_label, time_in_state},
         },
@@ -80,14 +81,6 @@ fn life(theme: Theme, target: &TargetModel, task: &TaskStats, width: u16) -> Spa
         ("idle", FieldId::Idle, task.idle_ns),
     ];
     let share = |part_ns: u64| part_ns as f64 / task.lifetime_ns.max(1) as f64;
-    if parts.iter().all(|(_, field, _)| description.has(*field)) {
-        let available = usize::from(width / 4).min(40);
-        let [busy, scheduled, _] = parts.map(|(.., part_ns)| share(part_ns));
-        let (busy, scheduled, idle) = parts_bar(theme, [busy, scheduled], available);
-        spans.push((format!(" {busy}"), theme.busy()));
-        spans.push((scheduled, theme.warning()));
-        spans.push((idle, theme.dim()));
-    }
     for (name, field, part_ns) in parts {
         if description.has(field) {
             spans.push((format!("  {name} "), theme.dim()));
@@ -114,6 +107,16 @@ fn life(theme: Theme, target: &TargetModel, task: &TaskStats, width: u16) -> Spa
     } else if task.meta.future_size > 0 {
         let size = bytes(u64::from(task.meta.future_size));
         spans.push((format!("  future of {size}"), theme.dim()));
+    }
+    if parts.iter().all(|(_, field, _)| description.has(*field)) {
+        // Words are not cut for the bar.
+        let left = usize::from(width).saturating_sub(width_of(&spans) + 2);
+        let available = usize::from(width / 4).min(40).min(left);
+        let [busy, scheduled, _] = parts.map(|(.., part_ns)| share(part_ns));
+        let (busy, scheduled, idle) = parts_bar(theme, [busy, scheduled], available);
+        let bar =
+            [(format!(" {busy}"), theme.busy()), (scheduled, theme.warning()), (idle, theme.dim())];
+        spans.splice(0..0, bar);
     }
     spans
 }

@@ -98,6 +98,7 @@ fn title(app: &App, theme: Theme) -> Spans {
     if to > from {
         spans.push((format!("  {} across", duration(to - from)), theme.dim()));
     }
+    spans.extend(title::target(app, theme));
     spans.extend(title::pin(app, theme));
     let (first, count) = (app.cursor().top(), app.polls().workers());
     let last = (first + app.cursor().height()).min(count);

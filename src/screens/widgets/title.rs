@@ -35,6 +35,13 @@ pub fn pin(app: &App, theme: Theme) -> Option<(String, Style)> {
     Some((format!("  pinned: {}", pin.name()), theme.warning()))
 }
 
+/// The part of a title that names the target, on a screen that shows one of several: that of the row
+/// that was selected on a screen with the rows of all.
+pub fn target(app: &App, theme: Theme) -> Option<(String, Style)> {
+    let target = app.selected().filter(|_| app.has_several_targets())?;
+    Some((format!("  of {}", target.name()), theme.title()))
+}
+
 /// The part of a title that states the order of tasks or groups.
 pub fn order<R: Row>(app: &App, theme: Theme) -> Option<(String, Style)> {
     let query = app.row_query().query()?;

@@ -158,6 +158,10 @@ fn repeat(
     Ok(())
 }
 
+/// The maximum time of one step of computing, which takes a few microseconds. In the rest of a longer
+/// one, the thread had no CPU.
+const MAX_STEP: Duration = Duration::from_micros(100);
+
 /// The computing of one burst. Only the time spent computing counts, so that a burst of a fix is as
 /// much work as that of an anti-pattern.
 struct Burst<'a> {
@@ -178,7 +182,7 @@ impl<'a> Burst<'a> {
 
     fn add(&mut self, computed: Duration) {
         self.computed += computed;
-        self.control.work.add(computed.as_nanos() as u64);
+        self.control.work.add(computed.min(MAX_STEP).as_nanos() as u64);
     }
 }
 

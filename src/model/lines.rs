@@ -1,7 +1,8 @@
-//! The functions and lines at which a finding's polls block, so that those it names stand still.
+//! The functions and lines at which polls block, so that those of a finding or of a row of the impact
+//! table stand still.
 //!
 //! A poll is sampled a few times, so the most frequent line differs from poll to poll, and of a program
-//! that calls helpers also the function. A finding names those that most of its evidence names.
+//! that calls helpers also the function. The screens name those that most of the evidence names.
 
 use crate::snapshot::LongPoll;
 
