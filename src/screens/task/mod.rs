@@ -76,9 +76,19 @@ pub(super) fn lines(app: &App, theme: Theme, size: Size, key: TaskKey) -> Vec<Sp
                 blank(),
                 details.distributions(right, false),
             ];
-            let statistics = statistics.concat();
+            let mut statistics = statistics.concat();
+            let rows = usize::from(size.height);
+            // The end of the histograms is worth more than blank lines.
+            while lines.len() + statistics.len() > rows
+                && let Some(blank) = statistics.iter().rposition(Vec::is_empty)
+            {
+                statistics.remove(blank);
+            }
+            if lines.len() + statistics.len() > rows {
+                lines.pop_if(|line| line.is_empty());
+            }
             let mut events = activity::lines(&details, left);
-            let height = statistics.len().max(usize::from(size.height).saturating_sub(lines.len()));
+            let height = statistics.len().max(rows.saturating_sub(lines.len()));
             let available = height.saturating_sub(events.len() + 1).max(LONG_POLLS);
             events.extend(long_polls::lines(&details, left, available));
             if events.is_empty() {

@@ -243,6 +243,14 @@ fn rows_of_the_impact_table_are_below_the_findings_and_can_be_opened() {
 }
 
 #[test]
+fn details_of_a_task_drop_blank_lines_before_statistics() {
+    let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
+    stage.hog(2 * S).keys("1<Enter>").hog(S);
+    assert!(!stage.screen(120, 35).contains("more ↓"), "{}", stage.screen(120, 35));
+    assert!(stage.screen(120, 30).contains("more ↓"));
+}
+
+#[test]
 fn copied_text_is_the_row_or_the_details_without_decoration() {
     let copied = |stage: &Stage| screens::copied_text(&stage.app, stage.size);
     let mut stage = Stage::with(World { watched: true, ..World::new() }, Settings::default());
