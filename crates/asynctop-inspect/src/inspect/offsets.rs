@@ -66,7 +66,12 @@ fn find_offsets(blocks: &[&Block], found: &Found, minor: Option<u32>) -> Option<
         }
         let near = handle.saturating_sub(MAX_DISTANCE)..(handle + MAX_DISTANCE).min(length);
         for current in near.filter(|current| *current != handle) {
-            let known = KNOWN_DISTANCES.iter().position(|distance| handle + distance == current);
+            // Where the version determines the distance, a word at another one may be the number of the thread,
+            // which matches a task that happens to be running.
+            let may_be = |distance: &usize| usual.is_none_or(|usual| usual == *distance);
+            let known = KNOWN_DISTANCES
+                .iter()
+                .position(|distance| may_be(distance) && handle + distance == current);
             let words: Vec<u64> =
                 blocks.iter().filter_map(|block| block.words.get(current).copied()).collect();
             let others = words.iter().filter(|word| **word != 0 && !ids.contains(word)).count();
@@ -187,6 +192,15 @@ mod tests {
     fn number_next_to_the_current_task_is_not_taken_for_it() {
         let offsets = Offsets { handle: 1, current: 5 };
         assert_eq!(offsets_in(&[[9, HANDLE, 0, 0, 2, 0, 0, 0]], &[]), Some((offsets, false)));
+    }
+
+    /// Word 4 is the number of the thread, and the task with this id was running when its state was read,
+    /// but no longer when the words were.
+    #[test]
+    fn number_of_the_thread_is_not_proved_by_a_running_task() {
+        let words = [[9, HANDLE, 0, 0, 50, 0, 0, 0], [9, HANDLE, 0, 0, 51, 0, 0, 0]];
+        let offsets = Offsets { handle: 1, current: 5 };
+        assert_eq!(offsets_in(&words, &[50]), Some((offsets, false)));
     }
 
     /// Word 0 is the id of a task too, but the same in all threads; word 6 has the running one.
