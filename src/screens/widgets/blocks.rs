@@ -24,19 +24,14 @@ impl Blocks {
         Blocks::new(wanted, cursor.row(), cursor.top(), available)
     }
 
-    /// Each row has two lines if it wants them. The selected row and then those at the top get the
-    /// lines that are left. If there are not enough lines, the list is scrolled to `top`.
+    /// Each row has two lines if it wants them. If there are not enough lines, the list is scrolled to
+    /// `top`. The selected row and then those at the top get the lines that are left.
     fn new(wanted: &[u16], selected: usize, top: usize, available: u16) -> Blocks {
         let min: Vec<u16> = wanted.iter().map(|wanted| (*wanted).min(MIN_LINES)).collect();
         let sum: usize = min.iter().map(|lines| usize::from(*lines)).sum();
         if sum <= usize::from(available) {
-            let (mut lines, mut left) = (min, available - sum as u16);
-            for at in [selected].into_iter().chain(0..wanted.len()).filter(|at| *at < wanted.len())
-            {
-                let more = (wanted[at] - lines[at]).min(left);
-                lines[at] += more;
-                left -= more;
-            }
+            let mut lines = min;
+            add(&mut lines, wanted, Some(selected), available - sum as u16);
             return Blocks { first: 0, lines, scrolled: None };
         }
         let visible = usize::from(available / MIN_LINES).clamp(1, wanted.len());
@@ -56,12 +51,23 @@ impl Blocks {
             lines.insert(0, min[first]);
             left -= min[first];
         }
+        add(&mut lines, &wanted[first..], selected.checked_sub(first), left);
         Blocks { first, lines, scrolled: Some(visible) }
     }
 
     /// The number of rows that are visible at once, of `rows`.
     pub fn visible_rows(&self, rows: usize) -> usize {
         self.scrolled.unwrap_or(rows)
+    }
+}
+
+/// Distributes `left` lines among rows that want more, the selected one first.
+fn add(lines: &mut [u16], wanted: &[u16], selected: Option<usize>, mut left: u16) {
+    let rows = lines.len();
+    for at in selected.into_iter().chain(0..rows).filter(|at| *at < rows) {
+        let more = wanted[at].saturating_sub(lines[at]).min(left);
+        lines[at] += more;
+        left -= more;
     }
 }
 
@@ -87,8 +93,8 @@ mod tests {
     #[test]
     fn list_scrolls_when_two_lines_each_do_not_fit() {
         let wanted = [3, 2, 4, 3];
-        assert_eq!(blocks(&wanted, 0, 0, 7), (0, vec![2, 2, 2]));
-        assert_eq!(blocks(&wanted, 3, 1, 7), (1, vec![2, 2, 2]));
+        assert_eq!(blocks(&wanted, 0, 0, 7), (0, vec![3, 2, 2]));
+        assert_eq!(blocks(&wanted, 3, 1, 7), (1, vec![2, 2, 3]));
         assert_eq!(blocks(&wanted, 9, 7, 4), (2, vec![2, 2]), "below the list");
         assert_eq!(blocks(&wanted, 0, 0, 1), (0, vec![1]));
         assert_eq!(blocks(&[2, 1, 1, 1, 1], 4, 3, 4), (1, vec![1, 1, 1, 1]));
