@@ -82,7 +82,10 @@ impl Corrections {
         // Stops before the first snapshot are not deducted.
         let begin_ns = last.map_or(snapshot.taken_ns, |last| last.taken_ns);
         let new: Vec<Stop> = stops.iter().filter(|stop| stop.to_ns > begin_ns).copied().collect();
-        if self.tasks.is_empty() && self.ended_durations.is_empty() && new.is_empty() {
+        let has_deducted = self.workers.iter().any(|deducted| *deducted != [0; 2])
+            || !self.tasks.is_empty()
+            || !self.ended_durations.is_empty();
+        if !has_deducted && new.is_empty() {
             return snapshot;
         }
         let now = Arc::make_mut(&mut snapshot);
@@ -97,9 +100,8 @@ impl Corrections {
         let mut old_of = finder(last_tasks.map(|old| (old.key, old)));
         for task in &mut now.tasks {
             let old = old_of(task.key);
-            if excludes_stops {
-                task.stopped_ns = Stop::overlap_ns(&stops, task.since_ns, now.taken_ns);
-            } else if !new.is_empty() || self.tasks.contains_key(&task.key) {
+            let is_corrected = !new.is_empty() || self.tasks.contains_key(&task.key);
+            if is_corrected && !excludes_stops {
                 self.correct(task, old, &new, &stops, now.taken_ns);
             }
         }
@@ -298,6 +300,25 @@ mod tests {
         model.advance(&polled(4500, 20).into());
         assert_eq!(model.only().rates(0).polls, 20.0, "10 in 500 ms");
         assert_eq!(model.only().rates(0).busy, 1.0);
+    }
+
+    #[test]
+    fn only_workers_are_corrected_if_the_times_of_tasks_exclude_stops() {
+        let mut model = Model::default();
+        for (taken_ms, poll_ms) in [(1000, 400), (4500, 3500), (5000, 3600)] {
+            let task =
+                TaskStats { stopped_ns: 7 * MS, ..at(1000, [10, 20, 970], State::Idle, 995) };
+            let mut now = with_stop(snapshot(taken_ms * MS, [task]));
+            now.workers[0].poll_ns = poll_ms * MS;
+            if let Some(machine) = &mut now.machine {
+                machine.excludes_stops = true;
+            }
+            model.advance(&now.into());
+        }
+        let target = model.only().target();
+        let task = &target.tasks[0];
+        assert_eq!((task.idle_ns, task.stopped_ns), (970 * MS, 7 * MS));
+        assert_eq!(target.workers[0].poll_ns, 600 * MS, "also after the snapshot with the stop");
     }
 
     #[test]

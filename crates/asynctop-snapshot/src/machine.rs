@@ -13,7 +13,8 @@ pub struct MachineStats {
     pub run_delay_ns: Option<u64>,
     /// The latest intervals in which the whole process was stopped, oldest first.
     pub stops: Vec<Stop>,
-    /// Whether the times of tasks exclude the stops. Otherwise, a reader deducts them.
+    /// Whether the times of tasks exclude the stops, and their `stopped_ns` is known. Otherwise, a reader
+    /// deducts them.
     pub excludes_stops: bool,
     /// The earliest possible start of the stop that lasts. A process cannot observe its own.
     pub stopped_since_ns: Option<u64>,

@@ -205,7 +205,7 @@ impl RuntimeSource {
             running(sample).map(|poll| (key(poll.copy, poll.task.id), poll.began)).collect();
         let all_blocked_since = all_blocked_since(sample, index);
         let has_samples = no_samples(sample).is_none();
-        let stops: Vec<Stop> = sample.stops.iter().map(stop).collect();
+        let stops = stops(sample);
         let mut rows = Vec::with_capacity(tasks.len());
         for sampled in tasks {
             let key = key(sampled.copy, sampled.task.id);
@@ -222,7 +222,7 @@ impl RuntimeSource {
             if is_update {
                 tally.add((*sampled).into(), sample.taken, &stops, has_samples);
             }
-            rows.push(tally.stats(key, sampled.task.wakers, sample.taken));
+            rows.push(tally.stats(key, sampled.task.wakers, sample.taken, &stops));
         }
         rows.sort_unstable_by_key(|row| row.key);
         rows.dedup_by_key(|row| row.key);
@@ -237,7 +237,7 @@ impl RuntimeSource {
 
     fn long_polls(&mut self, sample: &Sample, index: usize) -> Vec<Arc<snapshot::LongPoll>> {
         let tallies = &self.tallies;
-        let stops: Vec<Stop> = sample.stops.iter().map(stop).collect();
+        let stops = stops(sample);
         let known: Vec<u64> = self.target.long_polls.iter().map(|poll| poll.task).collect();
         let own = certain(sample).filter_map(|poll| {
             let task = key(poll.copy, poll.task.id);
@@ -312,6 +312,10 @@ impl RuntimeSource {
         let nothing_reported = (!self.observed.has_listed()).then(|| NO_TASKS.into());
         Losses { reasons, nothing_reported, ..Losses::default() }
     }
+}
+
+fn stops(sample: &Sample) -> Vec<Stop> {
+    sample.stops.iter().map(stop).collect()
 }
 
 fn stop(stop: &ProcessStop) -> Stop {

@@ -82,8 +82,8 @@ impl Tally {
         }
     }
 
-    /// Adds the time up to `taken` in which the program was not stopped. `has_samples` is whether polls are sampled; otherwise only the
-    /// sweeps find them.
+    /// Adds the time up to `taken` in which the program was not stopped. `has_samples` is whether polls
+    /// are sampled; otherwise only the sweeps find them.
     pub(super) fn add(
         &mut self,
         counts: Counts,
@@ -139,7 +139,7 @@ impl Tally {
     }
 
     /// The task at `now`, with this number of wakers.
-    pub(super) fn stats(&self, key: u64, wakers: u64, now: Duration) -> TaskStats {
+    pub(super) fn stats(&self, key: u64, wakers: u64, now: Duration, stops: &[Stop]) -> TaskStats {
         let known = if self.is_in_long_poll { now } else { self.read };
         TaskStats {
             key,
@@ -147,7 +147,7 @@ impl Tally {
             state: self.state,
             since_ns: nanos(self.since),
             known_ns: nanos(known.max(self.since)),
-            stopped_ns: 0,
+            stopped_ns: Stop::overlap_ns(stops, nanos(self.since), nanos(now)),
             lifetime_ns: self.busy_ns + self.scheduled_ns + self.idle_ns,
             busy_ns: self.busy_ns,
             scheduled_ns: self.scheduled_ns,
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn sums(tally: &Tally) -> [u64; 4] {
-        let stats = tally.stats(1, 0, tally.at);
+        let stats = tally.stats(1, 0, tally.at, &[]);
         [stats.lifetime_ns, stats.busy_ns, stats.scheduled_ns, stats.idle_ns].map(|ns| ns / MS)
     }
 
@@ -246,7 +246,17 @@ mod tests {
 
     /// The time that the task has certainly been in its state.
     fn state_ms(tally: &Tally, now: Duration) -> u64 {
-        tally.stats(1, 0, now).time_in_state_ns(nanos(now)) / MS
+        tally.stats(1, 0, now, &[]).time_in_state_ns(nanos(now)) / MS
+    }
+
+    #[test]
+    fn state_time_excludes_stops() {
+        let mut tally = Tally::new(ms(0), Arc::default());
+        let polling = StateFacts { polling_since: Some(ms(100)), ..StateFacts::default() };
+        tally.set_state(StateKind::Running, ms(900), polling);
+        let stops = [Stop { from_ns: 300 * MS, to_ns: 800 * MS }];
+        let stats = tally.stats(1, 0, ms(1000), &stops);
+        assert_eq!(stats.time_in_state_ns(1000 * MS), 400 * MS);
     }
 
     #[test]
