@@ -55,7 +55,8 @@ pub struct App {
     pub(super) viewport: Viewport,
     /// Turn the hog on as soon as there is a baseline.
     pub turn_on_hog: bool,
-    /// Subscribe to the distributions of groups also while no screen shows them, for the report at the end.
+    /// Subscribe to the distributions of groups also while no screen shows them, for the report at the
+    /// end.
     pub reports_groups: bool,
     /// The last click, and its time.
     pub(super) last_click: Option<(HitTarget, Duration)>,
@@ -356,6 +357,13 @@ impl App {
     pub fn lacks(&self, target: TargetId, field: Option<FieldId>) -> bool {
         let target = self.model().target(target);
         target.zip(field).is_some_and(|(model, field)| !model.target().description.has(field))
+    }
+
+    /// The name of a target with a colon, in front of a text that does not name its target otherwise;
+    /// empty if there is only one.
+    pub fn target_prefix(&self, target: TargetId) -> String {
+        let target = self.model().target(target).filter(|_| self.has_several_targets());
+        target.map(|target| format!("{}: ", target.name())).unwrap_or_default()
     }
 
     /// Whether rows have to state their target.

@@ -53,7 +53,8 @@ pub(super) struct Run<'a> {
     sample_time: Duration,
 }
 
-/// The reason for the end of a phase; it is complete if all targets have ended or the lab has failed, too.
+/// The reason for the end of a phase; it is complete if all targets have ended or the lab has failed,
+/// too.
 #[derive(PartialEq)]
 enum End {
     Complete,

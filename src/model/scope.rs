@@ -1,5 +1,5 @@
-//! One task, one group of tasks or those of one workload, to which the rows of tables, the polls of the timeline and the
-//! findings can be limited.
+//! One task, one group of tasks or those of one workload, to which the rows of tables, the polls of the
+//! timeline and the findings can be limited.
 
 use std::{collections::HashSet, sync::Arc};
 

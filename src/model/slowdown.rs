@@ -127,10 +127,7 @@ impl Tracker {
             taken_ns: snapshot.taken_ns,
             running_ns,
             work: closed
-                .map(|workload| {
-                    let size = (workload.count, workload.cancelled);
-                    (Arc::clone(&workload.name), size, workload.done)
-                })
+                .map(|workload| (Arc::clone(&workload.name), size_of(workload), workload.done))
                 .collect(),
             modes: (lab.workloads.iter())
                 .filter_map(|workload| Some((Arc::clone(&workload.name), workload.mode.clone()?)))
@@ -207,7 +204,6 @@ impl Tracker {
     /// Whether all workloads have another size than in the baseline.
     fn is_resized(&self, lab: &LabStats) -> bool {
         let has_size = |(name, size, _): &(Arc<str>, Size, f64)| {
-            let size_of = |workload: &WorkloadStats| (workload.count, workload.cancelled);
             lab.workloads
                 .iter()
                 .any(|workload| workload.name == *name && size_of(workload) == *size)
@@ -265,6 +261,10 @@ impl Tracker {
             ..Slowdown::default()
         };
     }
+}
+
+fn size_of(workload: &WorkloadStats) -> Size {
+    (workload.count, workload.cancelled)
 }
 
 /// A closed-loop workload of which not all instances have started, and the number of those that

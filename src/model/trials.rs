@@ -7,6 +7,7 @@ use super::{Factor, Modes, Slowdown};
 use crate::{
     Histogram,
     snapshot::{Flavor, Target},
+    text::{UNAVAILABLE, duration},
 };
 
 /// A trial is measured from this time after it began: tasks that were runnable before it need a
@@ -103,6 +104,16 @@ impl Trial {
         let modes = self.modes.iter().map(|(workload, mode)| format!("{workload} {mode}"));
         let parts = self.kind.as_deref().map(str::to_owned).into_iter().chain(modes);
         parts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The hold time as text. Without one, an anti-pattern never yields, and a fix has endless work.
+    pub fn hold(&self) -> String {
+        match (&self.kind, self.setting.hold_ns) {
+            (None, _) => UNAVAILABLE.to_owned(),
+            (Some(_), Some(hold_ns)) => duration(hold_ns),
+            (Some(_), None) if self.is_fix => "endless".to_owned(),
+            (Some(_), None) => "never".to_owned(),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ fn preview_height(app: &App, size: Size) -> u16 {
     }
 }
 
-/// Whether there are histograms of groups, and room for them below the table.
+/// Whether there are histograms of groups, and they fit below the table.
 fn has_histogram(app: &App, height: u16) -> bool {
     let fields = [FieldId::GroupPollP99, FieldId::GroupDelayP99];
     let has_fields =
@@ -221,10 +221,10 @@ fn draw_group(app: &App, canvas: &mut Canvas<'_>, area: Rect, group: &GroupRow) 
     let below = if has_histogram(app, area.height) { histogram::HEIGHT } else { 0 };
     let [left, left_below] = preview::split(left, below);
     let mut lines = stages(theme, group, left.width);
-    let room = usize::from(left.height.saturating_sub(1));
-    if lines.len() > room && room > 0 {
-        let more = lines.len() - (room - 1);
-        lines.truncate(room - 1);
+    let visible = usize::from(left.height.saturating_sub(1));
+    if lines.len() > visible && visible > 0 {
+        let more = lines.len() - (visible - 1);
+        lines.truncate(visible - 1);
         lines.push(vec![(format!(" {} {more} more", theme.glyph("…", "...")), theme.dim())]);
     }
     preview::draw_titled(canvas, left, &title, &lines);

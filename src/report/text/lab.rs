@@ -63,7 +63,7 @@ pub(super) fn trials(model: &TargetModel, out: &mut impl Write) -> io::Result<()
 }
 
 fn trial(trial: &Trial) -> Vec<String> {
-    let TrialSetting { count, hold_ns, flavor, workers } = &trial.setting;
+    let TrialSetting { count, flavor, workers, .. } = &trial.setting;
     let work = trial.work_per_second.zip(trial.unit.as_ref());
     let name = trial.name();
     let label = match (&trial.kind, trial.is_fix) {
@@ -71,18 +71,10 @@ fn trial(trial: &Trial) -> Vec<String> {
         (Some(_), true) => "fix",
         (Some(_), false) => "anti-pattern",
     };
-    let hold = match trial.kind {
-        None => UNAVAILABLE.to_owned(),
-        Some(_) => match hold_ns {
-            Some(hold_ns) => duration(*hold_ns),
-            None if trial.is_fix => "endless".to_owned(),
-            None => "never".to_owned(),
-        },
-    };
     vec![
         if *count > 1 { format!("{count} × {name}") } else { name },
         label.to_owned(),
-        hold,
+        trial.hold(),
         format!("{} ×{workers}", flavor.map_or(UNAVAILABLE, Flavor::as_str)),
         slowdown_factor(trial.slowdown),
         optional(trial.delay_p99_ns, bucket_duration),

@@ -69,8 +69,7 @@ impl Block {
     pub(super) fn new(app: &App, finding: &Finding, width: u16) -> Self {
         let theme = Theme::new(app.settings);
         let plain = if finding.active { Style::new() } else { theme.dim() };
-        let target = app.model().target(finding.target).filter(|_| app.has_several_targets());
-        let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
+        let target = app.target_prefix(finding.target);
         let numbers = if has_numbers(width) { NUMBERS_WIDTH } else { 0 };
         let available = usize::from(width.saturating_sub(SENTENCE_AT + numbers + 1)).max(16);
         let sentence = wrap(&format!("{target}{}", finding.sentence), available);
@@ -132,7 +131,7 @@ impl Block {
             }
         };
         // Words are more important than numbers: beside a sentence that needs the whole line, the
-        // numbers move to the line below, if there is room.
+        // numbers move to the line below, if they fit.
         let numbers_at = has_numbers(area.width).then(|| match details.first() {
             _ if sentence_lines == self.sentence.len() => Some(area.y),
             Some(line)
@@ -163,9 +162,10 @@ impl Block {
         if app.cursor().is_at(row) {
             canvas.highlight(sentence, theme.selected());
         }
-        let room = usize::from(area.bottom() - sentence.bottom());
-        if details.len() > room
-            && let Some((text, _)) = room.checked_sub(1).and_then(|last| details[last].last_mut())
+        let visible = usize::from(area.bottom() - sentence.bottom());
+        if details.len() > visible
+            && let Some((text, _)) =
+                visible.checked_sub(1).and_then(|last| details[last].last_mut())
         {
             text.push_str(theme.glyph(" …", " ..."));
         }

@@ -24,9 +24,7 @@ pub(super) fn height(findings: usize) -> u16 {
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let findings = app.findings();
     let name = |finding: &Finding| {
-        let target = app.model().target(finding.target).filter(|_| app.has_several_targets());
-        let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
-        format!("{target}{} {}", finding.rule, finding.subject)
+        format!("{}{} {}", app.target_prefix(finding.target), finding.rule, finding.subject)
     };
     let widest = findings.iter().map(|finding| name(finding).width()).max().unwrap_or(0) as u16;
     let label = (widest + 4).min(LABEL.max(area.width / 3)).min(area.width / 2);

@@ -83,7 +83,7 @@ fn head(width: usize) -> String {
 }
 
 fn row(trial: &Trial, width: usize, theme: Theme) -> Spans {
-    let TrialSetting { count, hold_ns, flavor, workers } = trial.setting;
+    let TrialSetting { count, flavor, workers, .. } = trial.setting;
     let times = theme.glyph("×", "x");
     let mark = if trial.is_on { theme.glyph("●", "*") } else { " " };
     let count = if count > 1 { format!("{times}{count}") } else { String::new() };
@@ -107,14 +107,7 @@ fn row(trial: &Trial, width: usize, theme: Theme) -> Spans {
     let cells = [
         slowdown,
         optional(trial.delay_p99_ns, bucket_duration),
-        match trial.kind {
-            None => "–".to_owned(),
-            Some(_) => match hold_ns {
-                Some(hold_ns) => duration(hold_ns),
-                None if trial.is_fix => "endless".to_owned(),
-                None => "never".to_owned(),
-            },
-        },
+        trial.hold(),
         runtime,
         optional(trial.max_delay_ns, duration),
         work,

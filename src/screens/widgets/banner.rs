@@ -21,8 +21,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         0 => String::new(),
         n => format!("  (+{n} more)"),
     };
-    let target = app.model().target(worst.target).filter(|_| app.has_several_targets());
-    let target = target.map(|target| format!("{}: ", target.name())).unwrap_or_default();
+    let target = app.target_prefix(worst.target);
     let head = format!(" {} {target}", theme.severity_glyph(worst.severity));
     let width = usize::from(area.width).saturating_sub(head.width());
     let place = file_and_folder(worst.place().unwrap_or_default());

@@ -9,10 +9,8 @@ use std::{
 
 use asynctop_inspect::{
     Flavor, InspectError, OpenError, Options, Process, TokioCopy, ps,
-    sampler::{Sample, Sampler, SamplerOptions},
+    sampler::{Sample, Sampler, SamplerOptions, cpu_time},
 };
-
-use rustix::time::{ClockId, clock_gettime};
 
 use super::ReadOptions;
 use crate::{launch::Launched, lock::lock};
@@ -107,12 +105,12 @@ impl Observed {
         let search = move || {
             while let Some(observed) = observed.upgrade() {
                 // On a busy machine, a search takes much longer than the CPU time that it uses.
-                let before = thread_cpu_time();
+                let before = cpu_time();
                 if observed.search() {
                     break;
                 }
                 drop(observed);
-                let cost = thread_cpu_time().saturating_sub(before);
+                let cost = cpu_time().saturating_sub(before);
                 thread::sleep(MIN_PAUSE.max(MAX_SEARCH_LOAD_DIVISOR * cost));
             }
         };
@@ -299,11 +297,6 @@ impl Observed {
     pub(super) fn has_listed(&self) -> bool {
         lock(&self.state).has_listed
     }
-}
-
-fn thread_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 fn attach(pid: u32, options: ReadOptions) -> Result<Sampler, OpenError> {

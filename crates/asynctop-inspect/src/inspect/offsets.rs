@@ -66,8 +66,8 @@ fn find_offsets(blocks: &[&Block], found: &Found, minor: Option<u32>) -> Option<
         }
         let near = handle.saturating_sub(MAX_DISTANCE)..(handle + MAX_DISTANCE).min(length);
         for current in near.filter(|current| *current != handle) {
-            // Where the version determines the distance, a word at another one may be the number of the thread,
-            // which matches a task that happens to be running.
+            // Where the version determines the distance, a word at another one may be the number of the
+            // thread, which matches a task that happens to be running.
             let may_be = |distance: &usize| usual.is_none_or(|usual| usual == *distance);
             let known = KNOWN_DISTANCES
                 .iter()
