@@ -38,6 +38,7 @@ enum Column {
     Bar,
     Name,
     Function,
+    Caller,
     Place,
     Polls,
     Blocked,
@@ -45,7 +46,7 @@ enum Column {
 }
 
 /// The columns. Those of text are as wide as the widest of their cells.
-fn specs(app: &App, rows: &[OffenderRow<'_>]) -> [Spec<Column>; 8] {
+fn specs(app: &App, rows: &[OffenderRow<'_>]) -> [Spec<Column>; 9] {
     let text = |column, max: usize, rank| {
         let widths = rows.iter().map(|row| label(app, column, row).width());
         let widest = widths.chain([title(column).width()]).max().unwrap_or(0);
@@ -56,6 +57,7 @@ fn specs(app: &App, rows: &[OffenderRow<'_>]) -> [Spec<Column>; 8] {
         Spec::text(Column::Bar, 5, 25, 8),
         text(Column::Name, 24, 2),
         text(Column::Function, 40, 5),
+        text(Column::Caller, 40, 9),
         text(Column::Place, 36, 1),
         Spec::number(Column::Polls, 6, 6),
         Spec::number(Column::Blocked, 8, 4),
@@ -69,6 +71,7 @@ fn title(column: Column) -> &'static str {
         Column::Bar => "",
         Column::Name => "OFFENDER",
         Column::Function => "FUNCTION",
+        Column::Caller => "CALLER",
         Column::Place => "BLOCKED AT",
         Column::Polls => "POLLS",
         Column::Blocked => "BLOCKED",
@@ -113,6 +116,7 @@ fn label<'a>(app: &App, column: Column, row: &OffenderRow<'a>) -> Cow<'a, str> {
         }
         Column::Name => (&*offender.name).into(),
         Column::Function => offender.function.as_deref().unwrap_or("– no stack").into(),
+        Column::Caller => offender.evidence.caller().map_or("", |caller| &caller.name).into(),
         Column::Place => file_and_folder(offender.blocked_at.as_deref().unwrap_or_default()).into(),
         _ => "".into(),
     }
@@ -141,7 +145,7 @@ fn cell(
         (Column::Delayed, Some(impact)) => (compact_count(impact.tasks as u64), plain),
         (Column::Bar, None) => (String::new(), plain),
         (Column::Impact | Column::Delayed, None) => unavailable(),
-        (Column::Name | Column::Function | Column::Place, _) => {
+        (Column::Name | Column::Function | Column::Caller | Column::Place, _) => {
             (label(app, place.column, row).into_owned(), plain)
         }
         (Column::Polls, _) => (compact_count(offender.polls), plain),

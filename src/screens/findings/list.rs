@@ -12,10 +12,10 @@ use crate::{
         widgets::{
             canvas::{Canvas, Spans},
             columns::width_of,
+            location,
         },
     },
-    text::{clauses, compact_count, duration, file_and_folder, fit_path, wrap},
-    watch::LongPoll,
+    text::{clauses, compact_count, duration, wrap},
 };
 
 /// The columns before a sentence, and before a location.
@@ -75,7 +75,7 @@ impl Block {
         let sentence = wrap(&format!("{target}{}", finding.sentence), available);
 
         let available = usize::from(width.saturating_sub(PLACE_AT + 1));
-        let place = place(finding, theme, available);
+        let place = location::of_finding(finding, theme, available);
         let place_width = match place.width() {
             0 => 0,
             width => FIX_AT.max(width + 2),
@@ -186,40 +186,4 @@ fn times(app: &App, finding: &Finding) -> [String; 3] {
         false => format!("{} ago", duration(now.saturating_sub(last_seen_ns))),
     };
     [compact_count(count), duration(end_ns.saturating_sub(latest_ns)), last]
-}
-
-/// The location in at most `width` columns: the line that blocks, with its caller or, without one,
-/// where the task was spawned.
-fn place(finding: &Finding, theme: Theme, width: usize) -> String {
-    let line = finding.evidence.as_deref().zip(finding.blocked_at());
-    match (line, finding.location.as_deref()) {
-        (Some((evidence, line)), _) => blocked_at(evidence, line, theme, width),
-        (None, Some(location)) => {
-            let place = file_and_folder(location);
-            let long = format!("spawned at {place}");
-            let fits = long.width() <= width;
-            if fits { long } else { fit_path(place, width, theme.ascii).into_owned() }
-        }
-        (None, None) => String::new(),
-    }
-}
-
-/// The line that blocks in at most `width` columns, with its caller if there is room:
-/// `compute.rs:13 ← storm::run storm.rs:98`.
-pub(super) fn blocked_at(evidence: &LongPoll, line: &str, theme: Theme, width: usize) -> String {
-    let place = file_and_folder(line);
-    let Some(caller) = evidence.caller() else {
-        return fit_path(place, width, theme.ascii).into_owned();
-    };
-    let location = caller.location().unwrap_or_default();
-    let location = file_and_folder(&location);
-    let file = |place: &str| place.rsplit_once(':').map(|(file, _)| file.to_owned());
-    let line = match file(place) == file(location) {
-        true => &location[location.rfind(':').unwrap_or(0)..],
-        false => location,
-    };
-    let short = format!("{place} {} {}", theme.glyph("←", "<-"), caller.name);
-    let texts = [format!("{short} {line}"), short];
-    let fitting = texts.into_iter().find(|text| text.width() <= width);
-    fitting.unwrap_or_else(|| fit_path(place, width, theme.ascii).into_owned())
 }

@@ -2,11 +2,14 @@
 
 use ratatui::style::Style;
 
-use super::{evidence, fact, facts, list, wrapped};
+use super::{evidence, fact, facts, wrapped};
 use crate::{
     app::App,
     model::{LongPollEntry, OffenderId, OffenderRow},
-    screens::{theme::Theme, widgets::canvas::Spans},
+    screens::{
+        theme::Theme,
+        widgets::{canvas::Spans, location},
+    },
     text::{duration, plural},
 };
 
@@ -57,7 +60,7 @@ fn cause(app: &App, theme: Theme, row: &OffenderRow<'_>, width: u16) -> Vec<Span
     let offender = row.offender;
     let mut lines = Vec::new();
     if let Some(line) = offender.evidence.blocked_at() {
-        let place = list::blocked_at(&offender.evidence, line, theme, usize::MAX);
+        let place = location::blocked_at(&offender.evidence, line, theme, usize::MAX);
         lines.push(fact(theme, "blocked at", place));
     }
     if (1..offender.polls).contains(&offender.polls_without_function) {

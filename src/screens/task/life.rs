@@ -17,7 +17,7 @@ use crate::{
 /// The width of the labels.
 const LABEL: usize = 11;
 
-/// Busy, scheduled and idle time, to the nanosecond: they add up to the lifetime.
+/// Busy, scheduled and idle time, which add up to the lifetime.
 pub(super) fn split(details: &Details<'_>, width: usize) -> Vec<Spans> {
     let Details { theme, task, .. } = *details;
     let description = details.description();
@@ -25,12 +25,8 @@ pub(super) fn split(details: &Details<'_>, width: usize) -> Vec<Spans> {
         0 => 0.0,
         whole => part as f64 / whole as f64,
     };
-    let exact = |nanos: u64| format!("{}ns", count(nanos));
-    let exact_width = exact(task.lifetime_ns).len();
-    let row = |name: &str, nanos: u64| {
-        format!(" {name:<LABEL$}{:>7}  {:>exact_width$}", duration(nanos), exact(nanos))
-    };
-    let bar_width = width.saturating_sub(LABEL + exact_width + 20).min(40);
+    let row = |name: &str, nanos: u64| format!(" {name:<LABEL$}{:>7}", duration(nanos));
+    let bar_width = width.saturating_sub(LABEL + 18).min(40);
     let bar_width = if bar_width < 8 { 0 } else { bar_width };
     let parts = [
         ("busy", FieldId::Busy, task.busy_ns, theme.busy()),

@@ -7,7 +7,10 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Spans};
+use super::{
+    canvas::{Canvas, Spans},
+    location,
+};
 use crate::{
     app::{Action, App, HitTarget, Overlay},
     text::{clauses, file_and_folder, fit as fit_text},
@@ -24,10 +27,16 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let target = app.target_prefix(worst.target);
     let head = format!(" {} {target}", theme.severity_glyph(worst.severity));
     let width = usize::from(area.width).saturating_sub(head.width());
-    let place = file_and_folder(worst.place().unwrap_or_default());
+    let line = file_and_folder(worst.place().unwrap_or_default());
     let is_open = app.overlay() == Some(&Overlay::Finding(worst.id()));
-    let (text, place, has_key) = fit(&worst.sentence, &more, place, !is_open, width);
-    let mut right: Spans = vec![(place.to_owned(), theme.dim())];
+    let (text, place, has_key) = fit(&worst.sentence, &more, line, !is_open, width);
+    let key = if has_key { KEY_WIDTH } else { 0 };
+    // The free columns are for the caller.
+    let place = match place == line {
+        true => location::of_finding(worst, theme, width.saturating_sub(text.width() + 2 + key)),
+        false => place.to_owned(),
+    };
+    let mut right: Spans = vec![(place, theme.dim())];
     if has_key {
         right.extend([("  !".to_owned(), theme.key()), (" why ".to_owned(), theme.dim())]);
     }

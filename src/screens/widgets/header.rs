@@ -57,8 +57,8 @@ fn right(rank: u8, text: impl Into<String>, style: Style) -> Part {
 }
 
 const GAP: u16 = 2;
-/// The rank after which details come: uptime, refresh interval, own cost.
-const DETAILS: u8 = 8;
+/// The rank after which details come: uptime and own cost.
+const DETAILS: u8 = 9;
 
 /// The header shows a lack of CPU from this share on.
 const LACKING_CPU: f64 = 0.05;
@@ -160,9 +160,9 @@ fn parts(app: &App, theme: Theme) -> Vec<Part> {
         None => {}
     }
     if target.epoch > 0 {
-        parts.push(left(9, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
+        parts.push(left(10, format!("up {}", duration(target.runtime.uptime_ns)), theme.dim()));
     }
-    parts.push(left(10, interval(app), theme.dim()));
+    parts.push(left(8, interval(app), theme.dim()));
     parts.extend(app.own_cost.map(|cost| {
         let part = left(11, own_cost(&cost), theme.dim());
         let measuring = app.measuring_share().map(percent);

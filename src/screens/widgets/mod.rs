@@ -16,6 +16,7 @@ pub mod header;
 pub mod histogram;
 pub mod history_graph;
 pub mod hit_map;
+pub mod location;
 pub mod preview;
 pub mod stack;
 pub mod table;

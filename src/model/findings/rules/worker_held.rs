@@ -61,7 +61,7 @@ impl RuleState for WorkerHeld {
                 ctx.now(),
                 poll.task,
                 poll.net_ns(ctx),
-                sentence(ctx, poll, affected_tasks),
+                sentence(ctx, poll, &blocking, affected_tasks),
             )
         };
         blocking.iter().map(&mut candidate).collect()
@@ -118,10 +118,25 @@ fn severity(ctx: &RuleContext<'_>, poll: &Poll<'_>, affected: &[AffectedTask]) -
     if is_harmless { Severity::Warning } else { RULE.severity }
 }
 
-fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
+fn sentence(
+    ctx: &RuleContext<'_>,
+    poll: &Poll<'_>,
+    blocking: &[&Poll<'_>],
+    delayed: usize,
+) -> String {
     if poll.has_ended() {
         return past_sentence(ctx, poll);
     }
+    let group = &poll.task.meta.group;
+    let is_of_group = |other: &&&Poll<'_>| !other.has_ended() && other.task.meta.group == *group;
+    let blocked = match blocking.iter().filter(is_of_group).count() {
+        0 | 1 => format!("{} has {}", ctx.name(poll.task), blocked(poll)),
+        n => {
+            let thread = if poll.worker.is_some() { "worker" } else { "thread" };
+            let (length, cause) = (duration(poll.net_ns(ctx)), poll.cause());
+            format!("{n} tasks of {group} have blocked a {thread} each, for up to {length}{cause}")
+        }
+    };
     let impact = poll.evidence.and_then(|evidence| evidence.impact.as_ref());
     let delayed = match (delayed, impact.map_or(0, |impact| impact.tasks)) {
         _ if !ctx.target.description.has(FieldId::Scheduled) => String::new(),
@@ -140,7 +155,7 @@ fn sentence(ctx: &RuleContext<'_>, poll: &Poll<'_>, delayed: usize) -> String {
         1 if idle > 0 => format!(", which {} may wait for", plural(idle as u64, "idle task")),
         _ => String::new(),
     };
-    format!("{} has {}{delayed}{consequence}{stalled}", ctx.name(poll.task), blocked(poll))
+    format!("{blocked}{delayed}{consequence}{stalled}")
 }
 
 /// The sentence after the end of the poll, when it delays no task.
@@ -198,6 +213,22 @@ mod tests {
         assert_eq!((found[0].task, found[0].count), (Some(7), 1));
         assert_eq!(found[0].affected[0].name, "conn".into());
         assert!(findings_of("worker-held", [blocked_worker(2 * S - 50_000_000)]).is_empty());
+    }
+
+    #[test]
+    fn tasks_of_one_group_that_block_at_the_same_time_are_counted() {
+        let mut now = blocked_worker(S / 2);
+        let mut second = now.tasks[0].clone();
+        second.meta = task(10, "hog").meta;
+        (second.key, second.since_ns) = (10, S);
+        now.tasks.push(second);
+        now.workers.push(WorkerStats { index: 1, ..now.workers[0].clone() });
+        now.workers[1].current =
+            Some(CurrentPoll { key: 10, since_ns: S, kind: PollKind::Poll });
+        let found = findings_of("worker-held", [now]);
+        let sentence = "2 tasks of hog have blocked a worker each, for up to 1.50s; 1 task";
+        assert!(found[0].sentence.starts_with(sentence), "{}", found[0].sentence);
+        assert_eq!((found.len(), found[0].task), (1, Some(7)));
     }
 
     #[test]
