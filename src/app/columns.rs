@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, List, Prompt};
-use crate::model::{Column, Field, FieldKind, GroupRow, ResourceRow, Row, TaskRow, WorkerRow};
+use crate::{
+    model::{Column, Field, FieldKind, GroupRow, ResourceRow, Row, TaskRow, WorkerRow},
+    snapshot::{FieldId, TaskKind},
+};
 
 /// The columns that the user has chosen, in their order, by the name of the table. A table without an
 /// entry has its default columns.
@@ -81,8 +84,25 @@ impl App {
                 .filter_map(|name| fields().find(|field| field.name == *name))
                 .filter(is_shown)
                 .collect(),
-            None => fields().filter(|field| field.rank > 0).filter(is_shown).collect(),
+            None => {
+                let is_useful = |field: &&'static Field<R>| match (R::TABLE, field.name) {
+                    // Stages show the kind, too.
+                    (TaskRow::TABLE, "kind") if sort != Some("kind") => {
+                        !self.has_field(Some(FieldId::Stage)) && self.has_kinds()
+                    }
+                    _ => true,
+                };
+                let default = fields().filter(|field| field.rank > 0).filter(is_shown);
+                default.filter(is_useful).collect()
+            }
         }
+    }
+
+    /// Whether some task is not a spawned one.
+    fn has_kinds(&self) -> bool {
+        let targets = self.model().targets().iter();
+        let kinds = targets.flat_map(|model| &model.target().tasks).map(|task| task.meta.kind);
+        kinds.into_iter().any(|kind| !matches!(kind, TaskKind::Spawned | TaskKind::Unknown))
     }
 
     /// The name of the table of the screen, and its default columns.

@@ -152,6 +152,8 @@ pub(crate) fn resource(key: u64, type_name: &str) -> ResourceStats {
         age_ns: 5_000_000_000,
         is_dropped: false,
         is_taken: Some(false),
+        held_ns: None,
+        is_guard_owned: false,
         holder: None,
         reports_waits: true,
     }

@@ -89,6 +89,8 @@ pub(super) fn resource(resource: &ResourceStats) -> Row<'_> {
         dropped: resource.is_dropped,
         taken: resource.is_taken,
         holder: resource.holder,
+        held_ns: resource.held_ns,
+        owned_guard: resource.is_guard_owned,
         waits_reported: resource.reports_waits,
     }
 }

@@ -42,6 +42,10 @@ pub struct ResourceStats {
     /// The task that acquired it last and probably still holds it: releases are not reported.
     /// `None` if it is free, or not known.
     pub holder: Option<u64>,
+    /// Time since the holder acquired it, in nanoseconds; `None` if that is not known.
+    pub held_ns: Option<u64>,
+    /// Whether the holder acquired an owned guard, which it may have moved to another task.
+    pub is_guard_owned: bool,
     /// Whether the tasks that wait for it are reported.
     pub reports_waits: bool,
 }

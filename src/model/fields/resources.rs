@@ -42,8 +42,9 @@ static FIELDS: &[ResourceField] = &[
         .shown(3, 7, 7, 7),
     ResourceField::new("holder", "ACQUIRED BY", "last task known to have acquired it, which probably holds it", Text, holder)
         .shown(4, 12, 12, 20),
-    ResourceField::new("state", "STATE", "state that Tokio reports", Text, |t, r| text(stats(t, r), |it| &it.state))
-        .shown(5, 12, 18, 48),
+    ResourceField::new("state", "STATE", "state that Tokio reports", Text, state)
+        .shown(5, 12, 18, 48)
+        .exact(|t, r| text(stats(t, r), |it| &it.state)),
     ResourceField::new("target", "TARGET", "watched program", Text, |t, _| (&**t.name()).into())
         .shown(9, 10, 15, 25)
         .styled(|_, _| Emphasis::Dim),
@@ -52,6 +53,13 @@ static FIELDS: &[ResourceField] = &[
         .styled(|_, _| Emphasis::Dim),
     ResourceField::new("age_ns", "AGE", "time since it was created", Duration, |t, r| stats(t, r).map(|it| it.age_ns).into()),
 ];
+
+/// The state without limits that do not change.
+fn state<'a>(target: &'a TargetModel, row: &'a ResourceRow) -> Value<'a> {
+    let Some(stats) = stats(target, row) else { return Value::Unknown };
+    let parts = stats.state.split(' ').filter(|part| !part.starts_with("max_readers="));
+    parts.collect::<Vec<_>>().join(" ").into()
+}
 
 fn waiters<'a>(target: &'a TargetModel, row: &'a ResourceRow) -> Value<'a> {
     match stats(target, row) {

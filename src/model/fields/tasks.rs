@@ -109,7 +109,8 @@ static FIELDS: &[TaskField] = &[
     TaskField::new("lifetime_ns", "LIFETIME", "time since the spawn", Duration, |t, r| task(t, r).lifetime_ns.into())
         .of(FieldId::Lifetime),
     TaskField::new("future_bytes", "SIZE", "size of the future", Bytes, |t, r| Some(task(t, r).meta.future_size).filter(|size| *size > 0).into()),
-    TaskField::new("kind", "KIND", "task, block_on or blocking", Text, |t, r| task(t, r).meta.kind.as_str().into()),
+    TaskField::new("kind", "KIND", "task, local (on a LocalSet), block_on, or blocking (on the blocking pool)", Text, |t, r| task(t, r).meta.kind.as_str().into())
+        .shown(11, 8, 8, 8),
 ];
 
 /// The stage of a task, and how it ended.

@@ -54,6 +54,13 @@ impl<'a> RuleContext<'a> {
         self.target.taken_ns
     }
 
+    /// Whether the statistics are current, or else newer than the previous sample: then they are the last
+    /// ones of a target that has disconnected.
+    pub(super) fn is_current(&self) -> bool {
+        let is_new = |previous_ns| self.target.known_until_ns > previous_ns;
+        self.target.connection.is_live() || self.previous_ns.is_none_or(is_new)
+    }
+
     /// The threshold of a rule; `u64::MAX` if it is off.
     pub(super) fn threshold(&self, rule: RuleId) -> u64 {
         self.thresholds.get(rule).unwrap_or(u64::MAX)
@@ -122,7 +129,11 @@ impl<'a> RuleContext<'a> {
         if self.target.workers.is_empty() {
             let polling = self.target.tasks.iter().filter(|t| t.state == State::Polling);
             let mut spawned = polling.filter(|task| !task.meta.kind.may_block());
-            return spawned.any(|task| task.time_in_state_ns(self.now()) >= min_ns);
+            return spawned.any(|task| {
+                // A poll that blocks no worker is known to have a net length of 0.
+                let known_ns = self.evidence(task.key, task.since_ns).and_then(|poll| poll.net_ns);
+                known_ns.unwrap_or_else(|| task.time_in_state_ns(self.now())) >= min_ns
+            });
         }
         let polls = self.target.workers.iter().map(|worker| worker.current.as_ref());
         let mut blocked = polls.map(|poll| poll.is_some_and(|p| self.length_ns(p) >= min_ns));

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::RuleContext;
 use crate::{
-    snapshot::{LongPoll, PollKind, State, TaskStats},
+    snapshot::{Cause, FieldId, LongPoll, PollKind, State, TaskStats},
     text::duration,
 };
 
@@ -52,6 +52,23 @@ impl Poll<'_> {
         let due_ns = self.began_ns.saturating_add(1_000_000_000);
         let was_due = ctx.previous_ns.is_some_and(|at| at >= due_ns);
         if was_due && !sampled && !self.has_ended() { self.length_ns } else { 0 }
+    }
+
+    /// The evidence of a finding; of a running poll of a source without stacks, the reason why its
+    /// cause is not known.
+    pub(super) fn evidence(&self, ctx: &RuleContext<'_>) -> Option<Arc<LongPoll>> {
+        self.evidence.cloned().or_else(|| {
+            let reason = ctx.target.description.reason(FieldId::LongPolls)?;
+            Some(Arc::new(LongPoll {
+                kind: self.kind,
+                worker: self.worker,
+                is_ended: false,
+                cause: Cause::Unknown(reason.to_owned().into()),
+                no_stack: Some("not reported".into()),
+                net_ns: None,
+                ..LongPoll::computing(self.task.key, self.began_ns, self.length_ns)
+            }))
+        })
     }
 
     /// `, sleeping in hog::spin`: the cause and the function, if a stack was captured.

@@ -30,6 +30,9 @@ impl Default for RuleSet {
 impl RuleSet {
     /// The candidates of all rules that are on.
     pub(super) fn candidates(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
+        if !ctx.is_current() {
+            return Vec::new();
+        }
         let mut candidates = of_tasks(ctx);
         for rule in RULES.into_iter().filter(|rule| ctx.evaluates(rule)) {
             if let Check::Snapshot(check) = rule.check {
@@ -56,10 +59,6 @@ pub(super) fn has_lines_of_futures(description: &Description) -> bool {
 /// The candidates of the rules that examine single tasks. There may be a million tasks, so all
 /// rules share one pass.
 fn of_tasks(ctx: &RuleContext<'_>) -> Vec<Finding> {
-    // The statistics of a target that has disconnected are not current.
-    if !ctx.target.connection.is_live() {
-        return Vec::new();
-    }
     let rules: Vec<_> = RULES
         .into_iter()
         .filter_map(|rule| match rule.check {

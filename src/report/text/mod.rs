@@ -180,7 +180,7 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nfindings")?;
     if model.all_findings().is_empty() {
         return match model.impact_table().offenders().first().map(Offender::describe) {
-            None => none(&model.target().description, out),
+            None => none(model.target(), out),
             Some(largest) => {
                 writeln!(out, "  no rule has fired; largest impact: {largest}")
             }
@@ -206,21 +206,34 @@ fn findings(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
                 writeln!(out, "    {}", &line)?;
             }
         }
+        let delayed = finding.affected.iter();
+        let delayed: Vec<_> =
+            delayed.map(|task| format!("{} {}", task.name, duration(task.delay_ns))).collect();
+        if !delayed.is_empty() {
+            let more = finding.affected_tasks.saturating_sub(delayed.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            writeln!(out, "    delays {}{more}", delayed.join(", "))?;
+        }
         writeln!(out, "    {}", finding.fix)?;
     }
     table::write_omitted(model.all_findings().len(), TOP, out)
 }
 
 /// Writes that there is no finding, with the number of rules if the target does not support all.
-fn none(description: &Description, out: &mut impl Write) -> io::Result<()> {
-    let evaluated = RULES.iter().filter(|rule| rule.unavailable(description).is_none()).count();
-    match evaluated == RULES.len() {
-        true => writeln!(out, "  none"),
-        false => {
-            let all = RULES.len();
-            writeln!(out, "  none of the {evaluated} rules that this target supports, out of {all}")
+fn none(target: &Target, out: &mut impl Write) -> io::Result<()> {
+    let evaluated = RULES.iter().filter(|rule| rule.unavailable(&target.description).is_none());
+    match (evaluated.count(), RULES.len()) {
+        (evaluated, all) if evaluated == all => write!(out, "  none")?,
+        (evaluated, all) => {
+            write!(out, "  none of the {evaluated} rules that this target supports, out of {all}")?;
         }
     }
+    // Totals include the time before, so the longest poll of a task may be in no finding.
+    writeln!(
+        out,
+        "{}",
+        if target.connection.is_remote() { ", since asynctop connected" } else { "" }
+    )
 }
 
 fn workers(model: &TargetModel, description: &Description, out: &mut impl Write) -> io::Result<()> {
@@ -254,7 +267,9 @@ fn groups(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
-    const NAMES: [Column; 12] = [
+    // Stages show the kind, too.
+    let stage = if model.target().description.has(FieldId::Stage) { "stage" } else { "kind" };
+    let names: [Column; 12] = [
         "id",
         "name",
         "state",
@@ -266,11 +281,11 @@ fn tasks(model: &TargetModel, out: &mut impl Write) -> io::Result<()> {
         "idle_ns",
         "max_poll_ns",
         "wakes",
-        "stage",
+        stage,
     ];
     let rows: Vec<_> = model.tasks(&Query::default()).collect();
     writeln!(out)?;
-    table::write_fields(&NAMES, model, rows.iter().take(TOP), out)?;
+    table::write_fields(&names, model, rows.iter().take(TOP), out)?;
     table::write_omitted(rows.len(), TOP, out)
 }
 

@@ -35,6 +35,13 @@ fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
             let name = pin.name();
             (format!("No finding is about {name}; Esc shows all. The rules:"), theme.title())
         }
+        (Some(target), ..) if target.losses.nothing_reported.is_some() => {
+            ("No task is reported, so no rule can fire. The rules:".to_owned(), theme.warning())
+        }
+        (Some(target), _, None) if target.connection.is_remote() => {
+            let text = "No rule has fired since asynctop connected. The rules:";
+            (text.to_owned(), theme.good())
+        }
         (_, _, None) => ("No rule has fired. The rules:".to_owned(), theme.good()),
         (_, _, Some(largest)) => {
             let text = format!("No rule has fired. Largest impact: {largest}. The rules:");

@@ -22,7 +22,15 @@ pub(in crate::screens) fn lines(app: &App, theme: Theme, key: ResourceKey) -> Ve
     let Some(resources) = target.resources.as_deref() else { return Vec::new() };
     let kind = format!("  {}  resource {}", resource.kind, resource.id);
     let holder = match (resource.holder, resource.is_taken) {
-        (Some(task), _) => Some(format!("{}, which probably holds it", task_name(target, task))),
+        (Some(task), _) => {
+            let when = resource.held_ns.map(|held| format!(" {} ago", duration(held)));
+            let guard = match resource.is_guard_owned {
+                true => "its owned guard may be held by another task",
+                false => "it probably holds it",
+            };
+            let (name, when) = (task_name(target, task), when.unwrap_or_default());
+            Some(format!("{name}{when}; {guard}"))
+        }
         (None, Some(true)) => {
             Some("unknown: before the connection, by try_lock, or by several tasks".to_owned())
         }

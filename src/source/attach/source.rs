@@ -25,14 +25,19 @@ const NOT_TRANSMITTED: &str = "not available over console-subscriber";
 const CAUSE: &str =
     "console-subscriber does not distinguish computing, a blocking call and waiting for a CPU";
 
+/// Why there are no stacks and no causes.
+const NO_CAUSE: &str = "not available over console-subscriber, which does not distinguish computing, a \
+                        blocking call and waiting for a CPU";
+
 /// Why the cause of the last long poll of a task is unknown.
 const LAST_POLL: &str = "the task ended in it or soon after; a panic, whose message takes time to \
                          print, is not reported over console-subscriber";
 
 /// The reason why a program is connected and has no tasks.
 const NO_TASKS: &str = "connected, but the program has reported no task: its filter has to let \
-                        tokio=trace and runtime=trace pass to the console layer, and Tokio has to \
-                        be built with its feature `tracing` and with tokio_unstable";
+                        tokio=trace and runtime=trace pass to the console layer, which has to be part \
+                        of the global subscriber, and Tokio has to be built with its feature `tracing` \
+                        and with tokio_unstable";
 
 /// A closure that is queued for this long waits for a thread of the blocking pool: below its limit,
 /// the pool starts one at once.
@@ -51,7 +56,6 @@ const ONLY_IN_THE_LAB: &str = "only the lab has workloads and a hog";
 pub fn describe(name: impl Into<Arc<str>>) -> Description {
     let not_transmitted = [
         FieldId::Machine,
-        FieldId::LongPolls,
         FieldId::AwaitPoint,
         FieldId::Flavor,
         FieldId::AliveTasks,
@@ -93,7 +97,7 @@ pub fn describe(name: impl Into<Arc<str>>) -> Description {
             FieldId::SchedulingDelay,
             Accuracy::estimated("from the mean scheduling delay of each task between two updates"),
         );
-    description.without(not_transmitted, NOT_TRANSMITTED)
+    description.without(not_transmitted, NOT_TRANSMITTED).without([FieldId::LongPolls], NO_CAUSE)
 }
 
 /// Watches a program with console-subscriber over a connection.

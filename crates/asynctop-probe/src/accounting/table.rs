@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Registry;
-use asynctop_snapshot::text::duration;
+use asynctop_snapshot::text::{duration, short_source_path};
 
 /// The measured futures of a [`Registry`] at one moment, busiest first. Printed as a table with a
 /// line each.
@@ -49,7 +49,7 @@ impl Registry {
                 duration(reading.scheduled),
                 duration(reading.max_poll),
                 task.stage.unwrap_or("–").to_owned(),
-                format!("{}:{}", location.file(), location.line()),
+                format!("{}:{}", short_source_path(location.file()), location.line()),
             ];
             rows.push((reading.busy, row));
         });

@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     fmt::Write,
+    panic::Location,
     thread,
     time::{Duration, Instant},
 };
 
-use asynctop_snapshot::group_name;
+use asynctop_snapshot::{group_name, text::short_source_path};
 
 use crate::{
     accounting::{PollKind, Registry, State},
@@ -23,6 +24,9 @@ const MAX_GROUPS: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait for await points while a worker is blocked, which may be the only one.
 const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
+/// A task that is polled for this long blocks its worker, also if the watchdog has no record of it:
+/// the limit of the check may be higher.
+const LONG_POLL_NS: u64 = 1_000_000_000;
 
 /// The name of the test's own future.
 pub(super) const TEST: &str = "the test";
@@ -75,11 +79,15 @@ fn name_of(poll: &PollRecord) -> String {
     match (&*poll.task_name, poll.spawned_at) {
         _ if poll.task == UNMEASURED => UNMEASURED_NAME.to_owned(),
         (name, Some(at)) if name != TEST => {
-            format!("{name} (spawned at {}:{})", at.file(), at.line())
+            format!("{name} ({})", spawned_at(at))
         }
         ("", _) => "a task that has ended".to_owned(),
         (name, _) => name.to_owned(),
     }
+}
+
+fn spawned_at(location: &Location<'_>) -> String {
+    format!("spawned at {}:{}", short_source_path(location.file()), location.line())
 }
 
 /// The message for a test that hangs: the state of each group of tasks, offenders first, and the await
@@ -94,7 +102,11 @@ pub(super) fn hang(registry: &'static Registry, watchdog: &WatchHandle, after: D
     let blocking: Vec<_> = groups.iter().map(|group| blocking(watchdog, &group[0])).collect();
     // A blocked worker answers no request.
     let unmeasured = watchdog.current(UNMEASURED);
-    let is_blocked = unmeasured.is_some() || blocking.iter().any(Option::is_some);
+    let is_long = |task: &TestTask| now.saturating_sub(task.since) >= LONG_POLL_NS;
+    let is_polled = |group: &Vec<TestTask>| order(group[0].state) == 0 && is_long(&group[0]);
+    let is_blocked = unmeasured.is_some()
+        || blocking.iter().any(Option::is_some)
+        || groups.iter().any(is_polled);
     let deadline = Instant::now() + if is_blocked { BLOCKED_TIMEOUT } else { TIMEOUT };
     let mut report = format!("the test hangs: it has not ended after {after:?}\n");
     if let Some(poll) = unmeasured {
@@ -176,7 +188,7 @@ fn tasks(registry: &'static Registry, now: u64) -> Vec<TestTask> {
     let mut tasks = Vec::new();
     registry.scan(now, |task| {
         let (reading, name) = (&task.reading, task.name());
-        let spawned = format!("spawned at {}:{}", task.location().file(), task.location().line());
+        let spawned = spawned_at(task.location());
         let (state, since) = (reading.state, reading.since);
         tasks.push(TestTask {
             key: task.key(),

@@ -3,7 +3,7 @@
 //! console-subscriber reports which task acquired a lock last, and not when it is released. While the
 //! lock is taken, that task probably holds it; so a finding is worded as probable.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::findings::{
     Finding, FindingSubject, RuleContext, RuleId, Severity,
@@ -12,7 +12,7 @@ use crate::model::findings::{
 };
 use crate::{
     model::resources::Wait,
-    snapshot::{FieldId, State},
+    snapshot::{FieldId, ResourceStats, State},
     text::duration,
 };
 
@@ -52,9 +52,7 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
         waits_for_itself(ctx, resource).or_else(|| given_to_unpolled(ctx, resource))
     };
     let mut found: Vec<_> = contended.iter().filter_map(single).collect();
-    if found.is_empty() {
-        found.extend(cycle(ctx, contended));
-    }
+    found.extend(cycles(ctx, contended));
     if found.is_empty() {
         found.extend(full_channels(ctx, contended));
     }
@@ -63,9 +61,10 @@ fn check(ctx: &RuleContext<'_>) -> Vec<Finding> {
 }
 
 /// The task that holds the lock. Permits of a semaphore have no holder: they may be forgotten, and
-/// released by another task.
+/// released by another task. An owned guard may have been moved to another task.
 fn holder(lock: &ContendedResource<'_>) -> Option<u64> {
-    lock.resource.holder.filter(|_| matches!(&*lock.resource.type_name, "Mutex" | "RwLock"))
+    let ResourceStats { holder, type_name, is_guard_owned, .. } = lock.resource;
+    holder.filter(|_| matches!(&**type_name, "Mutex" | "RwLock") && !is_guard_owned)
 }
 
 /// A task holds the lock and waits for it.
@@ -86,6 +85,7 @@ fn given_to_unpolled(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) ->
     let owner = resource.granted_to.and_then(|task| ctx.target.task(task));
     let given = match &*resource.resource.type_name {
         "Mutex" if resource.resource.is_taken == Some(false) => "which is free: it",
+        "RwLock" if owner.is_some() => "which",
         "Semaphore" if owner.is_some() => "of which a permit",
         _ => return None,
     };
@@ -110,43 +110,78 @@ fn given_to_unpolled(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) ->
 }
 
 /// Tasks that wait for each other: each waits for a resource that the next one holds.
-fn cycle(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Option<Finding> {
-    // Task → the resource for which it has waited longest and its holder.
-    let mut edges: HashMap<u64, (&ContendedResource<'_>, u64, &Wait)> = HashMap::new();
+fn cycles(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> Vec<Finding> {
+    // Task → the locks for which it waits, each with its holder.
+    let mut edges: BTreeMap<u64, Vec<Edge<'_>>> = BTreeMap::new();
     for resource in contended {
         let Some(holder) = holder(resource) else { continue };
         for wait in &resource.waits {
-            let edge = edges.entry(wait.task).or_insert((resource, holder, wait));
-            if wait.age_ns > edge.2.age_ns {
-                *edge = (resource, holder, wait);
-            }
+            edges.entry(wait.task).or_default().push(Edge { resource, holder, wait });
         }
     }
-    let mut starts: Vec<u64> = edges.keys().copied().collect();
-    starts.sort_unstable();
-    for start in starts {
-        let (mut at, mut path, mut seen) = (start, Vec::new(), HashSet::new());
-        while let Some((resource, holder, wait)) = edges.get(&at).filter(|_| seen.insert(at)) {
-            path.push((*resource, *wait));
-            at = *holder;
-        }
-        if at != start || path.len() < 2 {
+    let mut reported = BTreeSet::new();
+    let mut found = Vec::new();
+    for start in edges.keys() {
+        let path = path_back(&edges, *start);
+        // A single task is the finding of `waits_for_itself`.
+        if path.len() < 2 || path.iter().any(|edge| reported.contains(&edge.wait.task)) {
             continue;
         }
-        let steps = path.iter().filter_map(|(resource, wait)| {
-            Some(format!("{} for {}", ctx.name(ctx.target.task(wait.task)?), resource.name()))
-        });
-        let steps = steps.collect::<Vec<_>>().join(", ");
-        let shortest = path.iter().map(|(_, wait)| wait.age_ns).min()?;
-        let sentence = format!(
-            "{} tasks probably wait for each other for {}: {steps}",
-            path.len(),
-            duration(shortest)
-        );
-        let (resource, wait) = path[0];
-        return Some(Finding { measure: shortest, ..candidate(ctx, resource, wait, sentence) });
+        reported.extend(path.iter().map(|edge| edge.wait.task));
+        found.extend(cycle(ctx, &path));
     }
-    None
+    found
+}
+
+/// A task waits for a lock.
+#[derive(Clone, Copy)]
+struct Edge<'a> {
+    resource: &'a ContendedResource<'a>,
+    /// The task that holds the lock.
+    holder: u64,
+    wait: &'a Wait,
+}
+
+/// The waits that lead from a task back to it; empty if none do.
+fn path_back<'a>(edges: &BTreeMap<u64, Vec<Edge<'a>>>, start: u64) -> Vec<Edge<'a>> {
+    // The edge that led to each task.
+    let mut reached: BTreeMap<u64, Edge<'a>> = BTreeMap::new();
+    let mut next = VecDeque::from([start]);
+    while let Some(task) = next.pop_front() {
+        for edge in edges.get(&task).into_iter().flatten() {
+            if reached.contains_key(&edge.holder) {
+                continue;
+            }
+            reached.insert(edge.holder, *edge);
+            next.push_back(edge.holder);
+        }
+    }
+    let mut path = Vec::new();
+    let mut at = start;
+    while let Some(edge) = reached.get(&at) {
+        path.push(*edge);
+        at = edge.wait.task;
+        if at == start {
+            path.reverse();
+            return path;
+        }
+    }
+    Vec::new()
+}
+
+fn cycle(ctx: &RuleContext<'_>, path: &[Edge<'_>]) -> Option<Finding> {
+    let steps = path.iter().filter_map(|Edge { resource, wait, .. }| {
+        Some(format!("{} for {}", ctx.name(ctx.target.task(wait.task)?), resource.name()))
+    });
+    let steps = steps.collect::<Vec<_>>().join(", ");
+    let shortest = path.iter().map(|edge| edge.wait.age_ns).min()?;
+    let sentence = format!(
+        "{} tasks probably wait for each other for {}: {steps}",
+        path.len(),
+        duration(shortest)
+    );
+    let Edge { resource, wait, .. } = path[0];
+    Some(Finding { measure: shortest, ..candidate(ctx, resource, wait, sentence) })
 }
 
 /// Several tasks wait long to send to different channels. The receivers are not reported, so the
@@ -218,10 +253,15 @@ mod tests {
         now
     }
 
-    fn sentence(resources: &[ResourceStats], ops: &[AsyncOpStats]) -> Option<String> {
+    fn sentences(resources: &[ResourceStats], ops: &[AsyncOpStats]) -> Vec<String> {
         let found = findings_of("deadlock", (0..4).map(|n| waiting(n, resources, ops)));
+        found.iter().map(|finding| finding.sentence.clone()).collect()
+    }
+
+    fn sentence(resources: &[ResourceStats], ops: &[AsyncOpStats]) -> Option<String> {
+        let mut found = sentences(resources, ops);
         assert!(found.len() < 2, "{found:?}");
-        found.first().map(|finding| finding.sentence.clone())
+        found.pop()
     }
 
     fn mutex(key: u64, holder: Option<u64>) -> ResourceStats {
@@ -278,6 +318,47 @@ mod tests {
             assert!(found.contains(name), "{found}");
         }
         assert_eq!(sentence(&locks[..2], &ops[..2]), None, "a chain");
+    }
+
+    /// Task `one` also waits, for longer, for a lock that a task outside of the cycle holds.
+    #[test]
+    fn cycle_is_found_beside_longer_waits_and_other_deadlocks() {
+        let at = |key: u64, lock: ResourceStats| ResourceStats {
+            location: format!("src/main.rs:{key}").into(),
+            ..lock
+        };
+        let locks = [
+            at(1, mutex(1, Some(71))),
+            at(2, mutex(2, Some(70))),
+            at(3, mutex(3, Some(72))),
+            at(4, mutex(4, Some(99))),
+        ];
+        let ops = [
+            async_op(1, 1, 70),
+            async_op(2, 2, 71),
+            async_op(3, 3, 72),
+            AsyncOpStats { age_ns: 9 * S, ..async_op(4, 4, 70) },
+        ];
+        let found = sentences(&locks, &ops);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().any(|it| it.starts_with("three has waited 5.00s")), "{found:?}");
+        assert!(found.iter().any(|it| it.starts_with("2 tasks probably wait")), "{found:?}");
+    }
+
+    #[test]
+    fn task_that_may_have_moved_its_guard_is_not_reported() {
+        let moved = ResourceStats { is_guard_owned: true, ..mutex(1, Some(70)) };
+        assert_eq!(sentence(&[moved], &[async_op(1, 1, 70)]), None);
+    }
+
+    #[test]
+    fn lock_of_readers_that_was_given_to_an_unpolled_future_is_reported() {
+        let lock = ResourceStats { is_taken: Some(true), ..resource(1, "RwLock") };
+        let granted = AsyncOpStats { is_granted: true, ..async_op(1, 1, 72) };
+        let found = sentence(&[lock], &[granted, async_op(2, 1, 70)]);
+        let expected = "one has waited 5.00s for the RwLock of src/main.rs:3, which was given to a \
+                        future of three that is not polled";
+        assert_eq!(found.as_deref(), Some(expected));
     }
 
     #[test]

@@ -6,11 +6,14 @@ use std::{
 };
 
 use crate::model::findings::{
-    Finding, RuleContext, RuleId, Severity,
+    Finding, GroupCount, RuleContext, RuleId, Severity,
     growth::GrowthTracker,
     rule::{Check, Rule, RuleState, Unit},
 };
-use crate::text::{duration, rate};
+use crate::{
+    snapshot::TaskKind,
+    text::{duration, rate},
+};
 
 pub(super) static RULE: Rule = Rule {
     id: RuleId::Leak,
@@ -47,7 +50,9 @@ impl RuleState for Leak {
         let now = ctx.now();
         let trackers = &mut self.trackers;
         let mut candidates = Vec::new();
-        let alive = ctx.groups.iter().filter(|group| group.alive > 0);
+        // A queue of closures that grows is the finding of blocking-pool-exhausted.
+        let is_task = |group: &&GroupCount<'_>| group.youngest.meta.kind != TaskKind::Blocking;
+        let alive = ctx.groups.iter().filter(|group| group.alive > 0).filter(is_task);
         if !trackers.is_empty() {
             let names: HashSet<_> = alive.clone().map(|group| group.name).collect();
             trackers.retain(|name, _| names.contains(name));
@@ -102,6 +107,18 @@ mod tests {
             "session keeps growing: from 5 to 84 tasks in 19.8s, 4.0 per second, and they do not \
              end"
         );
+    }
+
+    #[test]
+    fn queue_of_closures_is_not_reported() {
+        let with_closures = |n| {
+            let mut now = with_tasks(n, 5 + n);
+            for task in &mut now.tasks {
+                std::sync::Arc::make_mut(&mut task.meta).kind = crate::snapshot::TaskKind::Blocking;
+            }
+            now
+        };
+        assert!(findings_of("leak", (0..80).map(with_closures)).is_empty());
     }
 
     #[test]

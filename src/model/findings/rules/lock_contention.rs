@@ -47,7 +47,11 @@ fn candidate(ctx: &RuleContext<'_>, lock: &ContendedResource<'_>) -> Option<Find
     let up_to = if lock.tasks() > 1 { "up to " } else { "" };
     let held = match holder {
         // `try_lock` is not reported.
-        Some(task) => format!("; {} is the last known to have acquired it", ctx.name(task)),
+        Some(task) => {
+            let when = lock.resource.held_ns.map(|held| format!(", {} ago", duration(held)));
+            let when = when.unwrap_or_default();
+            format!("; {} is the last known to have acquired it{when}", ctx.name(task))
+        }
         None => "; its holder is not known".to_owned(),
     };
     let sentence =
@@ -84,10 +88,15 @@ mod tests {
 
     #[test]
     fn tasks_that_wait_long_for_a_lock_are_reported_with_its_holder() {
-        let lock = |holder| ResourceStats { is_taken: Some(true), holder, ..resource(1, "Mutex") };
+        let lock = |holder: Option<u64>| ResourceStats {
+            is_taken: Some(true),
+            holder,
+            held_ns: holder.map(|_| 3 * S),
+            ..resource(1, "Mutex")
+        };
         let ops = || vec![async_op(1, 1, 70), async_op(2, 1, 71)];
         let expected = "2 tasks have waited up to 2.00s for the Mutex of src/main.rs:3; writer is \
-                        the last known to have acquired it";
+                        the last known to have acquired it, 3.00s ago";
         assert_eq!(sentence(lock(Some(72)), ops()).as_deref(), Some(expected));
         let unknown = sentence(lock(None), vec![async_op(1, 1, 70)]);
         let expected = "conn-1 has waited 2.00s for the Mutex of src/main.rs:3; its holder is not \

@@ -57,7 +57,7 @@ impl RuleState for LongPoll {
                 candidates.push(Finding {
                     first_seen_ns: poll.began_ns,
                     count: u64::from(self.counted.insert(poll)),
-                    evidence: poll.evidence.cloned(),
+                    evidence: poll.evidence(ctx),
                     fix: ctx.fix_for(poll.evidence, &poll.task.meta.group, &RULE),
                     ..RULE.task_candidate(
                         ctx.now(),

@@ -10,15 +10,16 @@ use crate::text::whole_percent;
 pub(super) static RULE: Rule = Rule {
     id: RuleId::Unbalanced,
     name: "unbalanced",
-    meaning: "one worker is busy and has tasks in its queue while another one is idle",
+    meaning: "one worker is busy with four or more tasks in its queue while another one is idle",
     severity: Severity::Info,
     unit: Unit::Percent,
     default: 60,
     measure: "busy share above that of the idlest worker, in percentage points",
     raise_ns: 3_000_000_000,
     clear_ns: 3_000_000_000,
-    fix: "Spawn from a task instead of from block_on, and split long polls: a worker hands over \
-          no tasks during a poll. A LocalSet and its tasks always stay on their thread.",
+    fix: "More workers would not help. Spawn from a task instead of from block_on, and split long \
+          polls: a worker hands over no tasks during a poll. A LocalSet and its tasks always stay on \
+          their thread.",
     needs: &[FieldId::Workers, FieldId::LocalQueue],
     covers: &[],
     implies: &[],

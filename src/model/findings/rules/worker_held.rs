@@ -52,7 +52,7 @@ impl RuleState for WorkerHeld {
             first_seen_ns: poll.began_ns,
             count: u64::from(self.counted.insert(poll)),
             severity: severity(ctx, poll, &affected),
-            evidence: poll.evidence.cloned(),
+            evidence: poll.evidence(ctx),
             affected: if poll.has_ended() { Vec::new() } else { affected.clone() },
             affected_tasks: if poll.has_ended() { 0 } else { affected_tasks },
             fix: ctx.fix_for(poll.evidence, &poll.task.meta.group, &RULE),
@@ -223,8 +223,7 @@ mod tests {
         (second.key, second.since_ns) = (10, S);
         now.tasks.push(second);
         now.workers.push(WorkerStats { index: 1, ..now.workers[0].clone() });
-        now.workers[1].current =
-            Some(CurrentPoll { key: 10, since_ns: S, kind: PollKind::Poll });
+        now.workers[1].current = Some(CurrentPoll { key: 10, since_ns: S, kind: PollKind::Poll });
         let found = findings_of("worker-held", [now]);
         let sentence = "2 tasks of hog have blocked a worker each, for up to 1.50s; 1 task";
         assert!(found[0].sentence.starts_with(sentence), "{}", found[0].sentence);

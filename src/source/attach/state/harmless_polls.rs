@@ -102,12 +102,12 @@ impl<'a> LocalPolls<'a> {
         LocalPolls { tasks, latest_running }
     }
 
-    /// Whether the latest poll of a `block_on` consists mostly of one of them.
+    /// Whether the latest poll of a `block_on` consists mostly of them.
     fn fill_poll_of(&self, block_on: &Task) -> bool {
         block_on.meta.kind == TaskKind::BlockOn
             && match block_on.running_since() {
                 Some(since) => self.latest_running.is_some_and(|latest| latest >= since),
-                None => self.tasks.iter().any(|task| block_on.consisted_of_poll_of(task)),
+                None => block_on.consisted_of_polls_of(self.tasks.iter().copied()),
             }
     }
 }

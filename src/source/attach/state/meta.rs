@@ -65,7 +65,12 @@ pub(super) fn unannounced(id: u64, texts: &mut Texts) -> TaskMeta {
 /// Whether it is the closure that runs a worker of the multi-thread runtime. One is spawned for each
 /// worker at the start of the runtime, and for the worker that `block_in_place` hands over.
 pub(in crate::source::attach) fn is_worker(meta: &TaskMeta) -> bool {
-    meta.kind == TaskKind::Blocking && meta.location.contains("/multi_thread/worker.rs:")
+    let is_of_worker = |path: &str| {
+        ["/multi_thread/worker.rs:", "\\multi_thread\\worker.rs:"]
+            .iter()
+            .any(|it| path.contains(it))
+    };
+    meta.kind == TaskKind::Blocking && is_of_worker(&meta.location)
 }
 
 fn value_text(value: &field::Value, texts: &mut Texts) -> String {

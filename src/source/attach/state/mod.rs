@@ -286,6 +286,7 @@ impl Program {
         }
         let ended = moment(stats.dropped_at);
         if ended > 0 && ended < self.latest.at.saturating_sub(limits::ENDED_TASK_NS) {
+            self.note_spawn(spawned);
             return true;
         }
         if self.add_task(id, meta, spawned) {
@@ -331,13 +332,18 @@ impl Program {
         std::mem::take(&mut self.long_polls)
     }
 
+    /// The first spawn is the start of the program, as far as it is known.
+    fn note_spawn(&mut self, at: Moment) {
+        if at > 0 && (self.first_spawn == 0 || at < self.first_spawn) {
+            self.first_spawn = at;
+        }
+    }
+
     /// Adds a task; returns `false` if the table is full.
     fn add_task(&mut self, id: u64, meta: Option<Arc<TaskMeta>>, at: Moment) -> bool {
         let is_announced = meta.is_some();
         let meta = meta.unwrap_or_else(|| meta::unannounced(id, &mut self.texts).into());
-        if at > 0 && (self.first_spawn == 0 || at < self.first_spawn) {
-            self.first_spawn = at;
-        }
+        self.note_spawn(at);
         self.has_local_tasks |= meta.kind == TaskKind::Local;
         // At the start of a runtime, no task is polled yet.
         if meta::is_worker(&meta) {

@@ -53,6 +53,7 @@ impl Program {
                 // An operation that has ended is not kept. A known one may be announced again.
                 let known = self.async_ops.get(id).filter(|op| op.ended() == 0);
                 let is_known = known.is_some_and(|op| op.was_created_at(created));
+                let is_guard_owned = new.as_ref().or(known).is_some_and(|op| self.is_owned(op));
                 let is_past = stats.dropped_at.is_some() && new.is_some() && !is_known;
                 let op = match is_past {
                     true => new.as_mut(),
@@ -63,7 +64,9 @@ impl Program {
                 let (task, resource) = (op.task, op.resource);
                 if op.ended() > 0 {
                     let resource = resource.and_then(|id| self.resources.get_mut(id));
-                    resource.into_iter().for_each(|resource| resource.operation_ended(op));
+                    resource
+                        .into_iter()
+                        .for_each(|resource| resource.operation_ended(op, is_guard_owned));
                 } else {
                     self.count_unknown(task);
                 }
@@ -94,19 +97,27 @@ impl Program {
         }
     }
 
+    /// Whether an operation, or the one that contains it, returns an owned guard.
+    fn is_owned(&self, op: &AsyncOp) -> bool {
+        let whole = op.parent.and_then(|id| self.async_ops.get(id));
+        op.returns_owned_guard() || whole.is_some_and(AsyncOp::returns_owned_guard)
+    }
+
     fn apply_poll(&mut self, part: Part) {
         let poll = match part {
             Part::PollOp(poll) => poll,
             other => return self.count_missing(&other),
         };
         let (op, task) = (poll.async_op_id.map(|id| id.id), poll.task_id.map(|id| id.id));
+        let known = op.and_then(|id| self.async_ops.get(id));
+        let is_guard_owned = known.is_some_and(|op| self.is_owned(op));
         if let Some(op) = op.and_then(|id| self.async_ops.get_mut(id)) {
             op.is_ready = Some(poll.is_ready);
             op.task = task.or(op.task);
         }
         let resource = poll.resource_id.and_then(|id| self.resources.get_mut(id.id));
         if let Some(resource) = resource.filter(|_| poll.is_ready) {
-            resource.acquired_by(task);
+            resource.acquired_by(task, self.latest.at, is_guard_owned);
         }
         self.count_unknown(task);
     }

@@ -33,6 +33,10 @@ pub(super) struct Resource {
     pub state: Arc<str>,
     /// The id of the task that acquired it last, unless it was free since.
     pub holder: Option<u64>,
+    /// When that task acquired it.
+    pub held_since: Moment,
+    /// Whether that task acquired an owned guard, which it may have moved to another task.
+    pub is_guard_owned: bool,
     /// Whether another task, too, has acquired it since it was free, and may hold it.
     is_shared: bool,
     /// When the operation ended in which `holder` acquired it, if that is known.
@@ -69,6 +73,8 @@ impl Resource {
             is_internal: message.is_internal,
             state: texts.intern(""),
             holder: None,
+            held_since: 0,
+            is_guard_owned: false,
             is_shared: false,
             acquired: 0,
             timeout_ns: None,
@@ -84,22 +90,24 @@ impl Resource {
 
     /// Derives the holder from an operation that has ended, also before the connection: the program
     /// keeps ended operations for an hour, by default.
-    pub(super) fn operation_ended(&mut self, op: &AsyncOp) {
+    pub(super) fn operation_ended(&mut self, op: &AsyncOp, is_guard_owned: bool) {
         let AsyncOp { header, task, has_acquired, .. } = op;
         if !*has_acquired || header.created < self.header.created {
             return;
         }
         if header.ended > self.acquired {
-            self.acquired_by(*task);
+            self.acquired_by(*task, header.ended, is_guard_owned);
             self.acquired = header.ended;
         } else {
             self.is_shared |= self.holder != *task;
         }
     }
 
-    pub(super) fn acquired_by(&mut self, task: Option<u64>) {
+    /// A task has acquired it, in an operation that ended at `at` or before.
+    pub(super) fn acquired_by(&mut self, task: Option<u64>, at: Moment, is_guard_owned: bool) {
         self.is_shared |= self.holder.is_some_and(|holder| Some(holder) != task);
-        self.holder = task;
+        (self.holder, self.held_since) = (task, at);
+        self.is_guard_owned = is_guard_owned;
     }
 
     /// It is free. Releases are not reported otherwise.
@@ -160,6 +168,8 @@ impl Resource {
             is_dropped: self.header.ended > 0,
             is_taken: self.is_taken(),
             holder: None,
+            held_ns: None,
+            is_guard_owned: false,
             reports_waits: true,
         }
     }
@@ -233,6 +243,11 @@ impl AsyncOp {
             is_ready: None,
             has_acquired: false,
         }
+    }
+
+    /// Whether it returns an owned guard, such as `Mutex::lock_owned`.
+    pub(super) fn returns_owned_guard(&self) -> bool {
+        self.source.ends_with("_owned")
     }
 
     pub(super) fn apply(&mut self, stats: &async_ops::Stats, texts: &mut Texts) {

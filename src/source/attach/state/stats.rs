@@ -9,6 +9,7 @@ use super::{Program, resources::Resource, table::TableEntry};
 use crate::{
     Histogram,
     snapshot::{AsyncOpStats, Losses, ResourceStats, Resources, TaskStats},
+    source::attach::clock::between,
 };
 
 impl Program {
@@ -83,7 +84,8 @@ impl Program {
         let alive = self.resources.iter().filter(|resource| resource.ended() == 0);
         alive.map(move |resource| {
             let part = parts.get(&resource.id()).copied();
-            let holder = resource.holder.or_else(|| part?.holder);
+            let held = if resource.holder.is_some() { Some(resource) } else { part };
+            let holder = held.and_then(|held| held.holder);
             let is_known =
                 resource.is_taken() == Some(true) && !resource.may_have_several_holders(part);
             let holder = holder.filter(|_| is_known);
@@ -91,6 +93,10 @@ impl Program {
             stats.parent = resource.parent.and_then(|id| self.resources.key(id));
             let task = holder.and_then(|id| self.tasks.get(id));
             stats.holder = task.filter(|task| task.ended() == 0).map(TableEntry::key);
+            if let (Some(_), Some(held)) = (stats.holder, held) {
+                stats.held_ns = Some(between(held.held_since, self.latest.at));
+                stats.is_guard_owned = held.is_guard_owned;
+            }
             // With recent versions of Tokio, a timer has no operation until it is reset.
             stats.reports_waits = !resource.is_timer() || in_use.contains(&resource.id());
             stats

@@ -222,14 +222,17 @@ impl Task {
         self.is_polling().then_some(self.poll_began)
     }
 
-    /// Whether the latest poll of another task was inside the latest poll of this one, and took at
-    /// least half of it. Both have ended.
-    pub(super) fn consisted_of_poll_of(&self, inner: &Task) -> bool {
-        let is_inside = inner.poll_began >= self.poll_began
-            && !inner.is_polling()
-            && inner.poll_ended <= self.poll_ended;
-        let length = between(self.poll_began, self.poll_ended);
-        is_inside && between(inner.poll_began, inner.poll_ended) >= length / 2
+    /// Whether the latest polls of other tasks inside the latest poll of this one, which has ended, took
+    /// at least half of it.
+    pub(super) fn consisted_of_polls_of<'a>(&self, inner: impl Iterator<Item = &'a Task>) -> bool {
+        let is_inside = |inner: &&Task| {
+            inner.poll_began >= self.poll_began
+                && !inner.is_polling()
+                && inner.poll_ended <= self.poll_ended
+        };
+        let lengths =
+            inner.filter(is_inside).map(|inner| between(inner.poll_began, inner.poll_ended));
+        lengths.sum::<u64>() >= between(self.poll_began, self.poll_ended) / 2
     }
 
     /// Start and end of the latest poll; the end is `Moment::MAX` while it runs.

@@ -237,6 +237,32 @@ fn poll_of_a_local_task_is_reported_once() {
     assert_eq!(polls.iter().map(|poll| Some(poll.task)).collect::<Vec<_>>(), [local]);
 }
 
+/// No poll of a local task takes half of it.
+#[test]
+fn poll_of_a_block_on_that_consists_of_several_polls_is_not_reported() {
+    let mut program = TestProgram::new();
+    let kinds = ["block_on", "local", "local", "local", "local"];
+    let tasks = || (1..).zip(kinds).map(|(id, kind)| of_kind(id, kind, "src/main.rs"));
+    program.apply(&update(S, tasks(), (1..=5).map(|id| (id, idle(THEN)))));
+    let polled = |from_ms: i64, to_ms: i64| Stats {
+        poll_stats: Some(PollStats {
+            polls: 1,
+            first_poll: at(THEN + from_ms * MS),
+            last_poll_started: at(THEN + from_ms * MS),
+            last_poll_ended: at(THEN + to_ms * MS),
+            busy_time: Some(Duration { seconds: 0, nanos: ((to_ms - from_ms) * MS) as i32 }),
+        }),
+        ..idle(THEN)
+    };
+    let local = (2..).zip([1_001, 1_101, 1_201, 1_301]).map(|(id, ms)| (id, polled(ms, ms + 90)));
+    let all = std::iter::once((1, polled(1_000, 1_400))).chain(local);
+    program.apply(&update(2 * S, [], all.collect::<Vec<_>>()));
+    let polls = program.0.take_long_polls();
+    let kind = |key| program.tasks().iter().find(|task| task.key == key).map(|it| it.meta.kind);
+    let kinds: Vec<_> = polls.iter().filter_map(|poll| kind(poll.task)).collect();
+    assert_eq!(kinds, [TaskKind::Local; 4]);
+}
+
 /// The reason for which the running poll of a `block_on` that was called at `created` is harmless. `closure`
 /// has been running since `THEN + 100 ms`.
 fn harmless_block_on(closure: Option<Announcement>, created: i64) -> Option<&'static str> {

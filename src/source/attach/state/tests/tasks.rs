@@ -157,3 +157,11 @@ fn uptime_does_not_decrease_when_the_oldest_task_ends() {
     assert_eq!(program.0.uptime_ns(), 5 * S as u64);
     assert!(!program.0.has_no_tasks());
 }
+
+#[test]
+fn task_that_ended_long_before_the_connection_is_reported_and_not_listed() {
+    let mut program = TestProgram::new();
+    program.apply(&update(100 * S, [announced(7, "a")], [(7, ended(THEN, THEN + 2 * S))]));
+    assert_eq!(program.0.uptime_ns(), 100 * S as u64);
+    assert!(!program.0.has_no_tasks() && program.0.tasks().next().is_none());
+}
