@@ -10,7 +10,7 @@ use crate::{
     Inspection, RuntimeInfo, TaskInfo, TaskKind, TaskQueue, ThreadInfo, tokio::task::StateKind,
 };
 use tasks::write_tasks;
-use threads::{activity, write_stack, write_thread};
+use threads::{activity, is_idle_thread, write_idle_threads, write_stack, write_thread};
 
 pub use tasks::task_name;
 
@@ -18,7 +18,8 @@ pub use tasks::task_name;
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TextOptions {
-    /// One entry per task, with all frames. Otherwise equal tasks share one entry.
+    /// One entry per task and thread, with all frames. Otherwise equal tasks share one entry, and so do
+    /// threads that wait and run no code of the program.
     pub all: bool,
 }
 
@@ -47,9 +48,13 @@ pub fn text(inspection: &Inspection, options: TextOptions, out: &mut dyn Write) 
         let tasks = inspection.tasks.iter().filter(|task| task.runtime == Some(index));
         let tasks: Vec<&TaskInfo> = tasks.collect();
         write_runtime(index, runtime, &tasks, out)?;
-        for thread in inspection.threads.iter().filter(|thread| thread.runtime == Some(index)) {
+        let threads = inspection.threads.iter().filter(|thread| thread.runtime == Some(index));
+        let (idle, threads): (Vec<_>, Vec<_>) =
+            threads.partition(|thread| is_idle_thread(thread, options));
+        for thread in threads {
             write_thread(thread, runtime, inspection, options, out)?;
         }
+        write_idle_threads(&idle, out)?;
         write_tasks(&tasks, options, out)?;
     }
     write_tasks_without_runtime(inspection, options, out)?;

@@ -1,6 +1,7 @@
 //! Threads as text: their activity, the task that they poll, and their stack.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     time::Duration,
 };
@@ -44,11 +45,7 @@ pub(super) fn write_thread(
     writeln!(out)?;
     // All parked workers have the same stack, which shows only that they are parked.
     let is_parked = worker.map_or(thread.syscall.is_some(), |worker| worker.is_parked);
-    if is_parked
-        && thread.task.is_none()
-        && !thread.stack.iter().any(|frame| kind(frame) == FrameKind::User)
-        && !options.all
-    {
+    if is_parked && runs_no_code_of_user(thread) && !options.all {
         return Ok(());
     }
     write_stack(&thread.stack, options, out)?;
@@ -60,6 +57,36 @@ pub(super) fn write_thread(
         if stopped.in_system_call {
             writeln!(out, "    (that may have interrupted a system call)")?;
         }
+    }
+    Ok(())
+}
+
+fn runs_no_code_of_user(thread: &ThreadInfo) -> bool {
+    thread.task.is_none() && !thread.stack.iter().any(|frame| kind(frame) == FrameKind::User)
+}
+
+/// Whether a thread is no worker, waits in a system call and runs no code of the program, such as one of
+/// the blocking pool without a closure. There may be hundreds, so they share a line.
+pub(super) fn is_idle_thread(thread: &ThreadInfo, options: TextOptions) -> bool {
+    let waits = thread.worker.is_none() && thread.syscall.is_some();
+    waits && thread.stopped.is_none() && runs_no_code_of_user(thread) && !options.all
+}
+
+/// Writes a line for the threads with the same name and activity.
+pub(super) fn write_idle_threads(threads: &[&ThreadInfo], out: &mut dyn Write) -> io::Result<()> {
+    /// Maximum number of threads that are named.
+    const MAX_NAMED: usize = 3;
+    let mut alike: BTreeMap<(&str, String), Vec<u32>> = BTreeMap::new();
+    for thread in threads {
+        alike.entry((&thread.name, activity(thread))).or_default().push(thread.tid);
+    }
+    for ((name, activity), tids) in alike {
+        let (named, more) = tids.split_at(tids.len().min(MAX_NAMED));
+        let named = named.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        let threads = if tids.len() == 1 { "thread" } else { "threads" };
+        let more =
+            if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        writeln!(out, "  {threads} {named}{more} {name}: {activity}")?;
     }
     Ok(())
 }
@@ -136,5 +163,40 @@ fn write_hidden(frames: usize, out: &mut dyn Write) -> io::Result<()> {
     match frames {
         0 => Ok(()),
         frames => writeln!(out, "    … {} of libraries", count(frames, "frame")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thread(tid: u32, name: &str, syscall: Option<&str>) -> ThreadInfo {
+        ThreadInfo {
+            tid,
+            name: name.to_owned(),
+            state: 'S',
+            syscall: syscall.map(str::to_owned),
+            runtime: Some(0),
+            worker: None,
+            task: None,
+            stack: Vec::new(),
+            no_stack: None,
+            stopped: None,
+        }
+    }
+
+    #[test]
+    fn idle_threads_share_a_line_and_busy_ones_do_not() {
+        let mut threads = vec![thread(1, "server", Some("futex"))];
+        threads.extend((2..=6).map(|tid| thread(tid, "pool", Some("futex"))));
+        let in_task = ThreadInfo { task: Some(7), ..thread(8, "pool", Some("read")) };
+        threads.extend([thread(7, "pool", None), in_task]);
+        let idle: Vec<_> =
+            threads.iter().filter(|it| is_idle_thread(it, TextOptions::default())).collect();
+        let mut out = Vec::new();
+        write_idle_threads(&idle, &mut out).unwrap();
+        let expected = "  threads 2, 3, 4 and 2 more pool: futex\n  thread 1 server: futex\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert!(!threads.iter().any(|thread| is_idle_thread(thread, TextOptions::all())));
     }
 }
