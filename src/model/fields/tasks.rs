@@ -56,7 +56,7 @@ static FIELDS: &[TaskField] = &[
         .of(FieldId::BusyShare).shown(3, 6, 6, 6)
         .exact(|t, r| known(rates(t, r), rates(t, r).busy))
         .ordered_by(|t, r| match is_counted(task(t, r)) {
-            true => (per_mille(rates(t, r).shown.busy) << 32) + per_mille(rates(t, r).shown.scheduled) / 10,
+            true => (per_mille(rates(t, r).shown.busy) << 32) + per_mille(rates(t, r).shown.scheduled) / 10 + 1,
             false => 0,
         })
         .styled(|t, r| match task(t, r).state.is_done() {
@@ -110,7 +110,7 @@ static FIELDS: &[TaskField] = &[
         .of(FieldId::Lifetime),
     TaskField::new("future_bytes", "SIZE", "size of the future", Bytes, |t, r| Some(task(t, r).meta.future_size).filter(|size| *size > 0).into()),
     TaskField::new("kind", "KIND", "task, local (on a LocalSet), block_on, or blocking (on the blocking pool)", Text, |t, r| task(t, r).meta.kind.as_str().into())
-        .shown(11, 8, 8, 8),
+        .shown(4, 8, 8, 8),
 ];
 
 /// The stage of a task, and how it ended.

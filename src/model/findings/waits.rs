@@ -66,11 +66,17 @@ impl ContendedResource<'_> {
 
     /// The tasks that have waited longest, longest first.
     pub(super) fn affected(&self, target: &Target) -> Vec<AffectedTask> {
-        let mut waits: Vec<_> = self.waits.iter().collect();
-        waits.sort_by_key(|wait| (std::cmp::Reverse(wait.age_ns), wait.task));
-        let affected = waits.iter().filter_map(|wait| {
-            let name = target.task(wait.task)?.meta.name.clone();
-            Some(AffectedTask { task: wait.task, name, delay_ns: wait.age_ns })
+        // A task may wait in several operations: `Mutex::lock` contains one on a semaphore.
+        let mut longest: BTreeMap<u64, u64> = BTreeMap::new();
+        for wait in &self.waits {
+            let age_ns = longest.entry(wait.task).or_default();
+            *age_ns = wait.age_ns.max(*age_ns);
+        }
+        let mut waits: Vec<_> = longest.into_iter().collect();
+        waits.sort_by_key(|(task, age_ns)| (std::cmp::Reverse(*age_ns), *task));
+        let affected = waits.into_iter().filter_map(|(task, delay_ns)| {
+            let name = target.task(task)?.meta.name.clone();
+            Some(AffectedTask { task, name, delay_ns })
         });
         affected.take(MAX_NAMED).collect()
     }

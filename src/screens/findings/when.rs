@@ -10,8 +10,6 @@ use crate::{
 };
 
 const MAX_ROWS: u16 = 8;
-/// The columns of the labels, unless the screen is wide.
-const LABEL: u16 = 32;
 
 /// The height for this many findings, with a title.
 pub(super) fn height(findings: usize) -> u16 {
@@ -27,7 +25,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         format!("{}{} {}", app.target_prefix(finding.target), finding.rule, finding.subject)
     };
     let widest = findings.iter().map(|finding| name(finding).width()).max().unwrap_or(0) as u16;
-    let label = (widest + 4).min(LABEL.max(area.width / 3)).min(area.width / 2);
+    let label = (widest + 4).min(area.width / 2);
     let columns = area.width.saturating_sub(label + 1);
     if area.height < 2 || columns < 8 {
         return;

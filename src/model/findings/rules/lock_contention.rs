@@ -105,6 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn task_that_waits_in_several_operations_is_named_once() {
+        let mut now = snapshot(9 * S, [task(70, "conn-1"), task(71, "conn-2")]);
+        now.description = crate::model::testing::with_resources();
+        let ops = vec![async_op(1, 1, 70), async_op(2, 1, 70), async_op(3, 1, 71)];
+        now.resources =
+            Some(Resources { resources: vec![resource(1, "Mutex")], async_ops: ops }.into());
+        let found = findings_of("lock-contention", [now]);
+        let names: Vec<_> = found[0].affected.iter().map(|task| &*task.name).collect();
+        assert_eq!((names, found[0].affected_tasks), (vec!["conn-1", "conn-2"], 2));
+    }
+
+    #[test]
     fn short_waits_and_other_resources_are_not_reported() {
         let short = AsyncOpStats { age_ns: S / 2, ..async_op(1, 1, 70) };
         assert_eq!(sentence(resource(1, "Mutex"), vec![short]), None);
