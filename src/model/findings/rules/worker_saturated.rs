@@ -18,18 +18,19 @@ use crate::{
 pub(super) static RULE: Rule = Rule {
     id: RuleId::WorkerSaturated,
     name: "worker-saturated",
-    meaning: "a worker is busy all the time, and scheduling delays are far longer than before",
+    meaning: "a worker is busy all the time, and tasks wait far longer for it than before",
     severity: Severity::Warning,
     unit: Unit::Percent,
     default: 90,
     measure: "busy over three seconds, while p99 scheduling delay is ten times its median of the \
-              minute before; without ten seconds of history, at least 10ms",
+              minute before; without ten seconds of history, at least 10ms. By process ID, the mean \
+              number of runnable tasks, at least 4",
     raise_ns: 0,
     clear_ns: 3_000_000_000,
     fix: "Move the work off the worker: tokio::task::spawn_blocking, or a thread that owns the \
           resources. If all of it must run there, use more workers, or limit how much work is \
           accepted at a time.",
-    needs: &[FieldId::Workers, FieldId::SchedulingDelay],
+    needs: &[FieldId::Workers, FieldId::Scheduled],
     covers: &[],
     implies: &[],
     check: Check::Stateful(|| Box::new(WorkerSaturated::default())),
@@ -44,10 +45,6 @@ const HISTORY_NS: u64 = 60 * SECOND_NS;
 const MIN_HISTORY_NS: u64 = 10 * SECOND_NS;
 /// Minimum time between two values of the history.
 const SPACING_NS: u64 = SECOND_NS / 4;
-/// Minimum delay that fires without a reference.
-const MIN_DELAY_WITHOUT_REFERENCE_NS: u64 = 10_000_000;
-/// Minimum delay that fires, however small the reference is.
-const MIN_DELAY_NS: u64 = 1_000_000;
 /// Multiple of the reference at which the rule fires. A smaller multiple keeps an active finding.
 const FIRING_MULTIPLE: u64 = 10;
 const KEEPING_MULTIPLE: u64 = 5;
@@ -57,7 +54,7 @@ const KEEPING_MULTIPLE: u64 = 5;
 struct WorkerSaturated {
     /// Totals of the snapshots in the window.
     past: VecDeque<Totals>,
-    /// p99 scheduling delays with their times, from before the worker was saturated.
+    /// How long tasks waited, with the times, from before the worker was saturated.
     history: VecDeque<(u64, u64)>,
     /// While a worker is saturated: the reference from before, or `None` without enough history.
     frozen: Option<Option<u64>>,
@@ -83,14 +80,61 @@ impl Totals {
     }
 }
 
+/// A measure of how long tasks wait for the workers.
+#[derive(Clone, Copy)]
+enum Waiting {
+    /// p99 scheduling delay, in nanoseconds.
+    Delay,
+    /// The mean number of runnable tasks, in thousandths. For the same number of wakes it grows as
+    /// the mean scheduling delay does, and it is known where single delays are not.
+    Runnable,
+}
+
+impl Waiting {
+    /// The measure that the target has, and its value without the time for which the workers had no CPU.
+    fn of(ctx: &RuleContext<'_>) -> Option<(Waiting, u64)> {
+        let without_cpu = ctx.machine.map_or(0.0, |machine| machine.largest_share());
+        let (waiting, value) = match ctx.target.description.has(FieldId::SchedulingDelay) {
+            true => (Waiting::Delay, ctx.scheduling_delay.p99_ns? as f64),
+            false => {
+                let tasks = ctx.target.tasks.iter().zip(ctx.rates);
+                let tasks = tasks.filter(|(task, _)| !task.meta.kind.may_block());
+                let runnable: f64 = tasks.map(|(_, rates)| rates.shown.scheduled).sum();
+                (Waiting::Runnable, runnable * 1_000.0)
+            }
+        };
+        Some((waiting, (value * (1.0 - without_cpu).max(0.0)) as u64))
+    }
+
+    /// The minimum value that fires without a reference.
+    fn min_without_reference(self) -> u64 {
+        match self {
+            Waiting::Delay => 10_000_000,
+            Waiting::Runnable => 4_000,
+        }
+    }
+
+    /// The minimum value that fires, however small the reference is.
+    fn min(self) -> u64 {
+        match self {
+            Waiting::Delay => 1_000_000,
+            Waiting::Runnable => 4_000,
+        }
+    }
+
+    fn describe(self, value: u64, before: Option<u64>) -> String {
+        let (name, write): (_, fn(u64) -> String) = match self {
+            Waiting::Delay => ("p99 sched delay", bucket_duration),
+            Waiting::Runnable => ("runnable tasks", |value| text::rate(value as f64 / 1_000.0)),
+        };
+        let before = before.map(|before| format!(", {} before", write(before)));
+        format!("{name} {}{}", write(value), before.unwrap_or_default())
+    }
+}
+
 impl RuleState for WorkerSaturated {
     fn check(&mut self, ctx: &RuleContext<'_>) -> Vec<Finding> {
         let busiest = self.busiest(ctx);
-        let without_cpu = ctx.machine.map_or(0.0, |machine| machine.largest_share());
-        let delay = ctx
-            .scheduling_delay
-            .p99_ns
-            .map(|p99| (p99 as f64 * (1.0 - without_cpu).max(0.0)) as u64);
         if ctx.is_machine_overloaded() {
             // The machine, not the tasks, causes the current delays.
             self.frozen = None;
@@ -99,17 +143,19 @@ impl RuleState for WorkerSaturated {
         }
         let reference = self.frozen.unwrap_or_else(|| self.reference());
         let multiple = if self.frozen.is_some() { KEEPING_MULTIPLE } else { FIRING_MULTIPLE };
-        let min_delay = reference.map_or(MIN_DELAY_WITHOUT_REFERENCE_NS, |reference| {
-            (reference * multiple).max(MIN_DELAY_NS)
+        let (Some((worker, share)), Some((waiting, value))) = (busiest, Waiting::of(ctx)) else {
+            return Vec::new();
+        };
+        let min = reference.map_or(waiting.min_without_reference(), |reference| {
+            reference.saturating_mul(multiple).max(waiting.min())
         });
-        let (Some((worker, share)), Some(delay)) = (busiest, delay) else { return Vec::new() };
         let percent = (share * 100.0) as u64;
         let threshold = ctx.threshold(RULE.id);
         // Slightly below the threshold, the reference is kept.
-        if percent < threshold - threshold / 5 || delay < min_delay {
+        if percent < threshold - threshold / 5 || value < min {
             self.frozen = None;
             self.groups.clear();
-            self.remember(ctx.now(), delay);
+            self.remember(ctx.now(), value);
             return Vec::new();
         }
         self.frozen = Some(reference);
@@ -117,7 +163,7 @@ impl RuleState for WorkerSaturated {
         if percent < threshold {
             return Vec::new();
         }
-        vec![candidate(ctx, worker, percent, delay, reference, &group)]
+        vec![candidate(ctx, worker, percent, &waiting.describe(value, reference), &group)]
     }
 }
 
@@ -125,8 +171,7 @@ fn candidate(
     ctx: &RuleContext<'_>,
     worker: usize,
     percent: u64,
-    delay: u64,
-    reference: Option<u64>,
+    waiting: &str,
     group: &BusyGroup<'_>,
 ) -> Finding {
     let BusyGroup { task, tasks, share } = *group;
@@ -139,13 +184,8 @@ fn candidate(
         Some(function) => format!(" in {function}"),
         None => String::new(),
     };
-    let delay = match reference {
-        Some(before) => format!("{}, {} before", bucket_duration(delay), bucket_duration(before)),
-        None => bucket_duration(delay),
-    };
     let sentence = format!(
-        "worker {worker} is busy for {percent}% of the time, {} of it with {subject}{place}; \
-         p99 sched delay {delay}",
+        "worker {worker} is busy for {percent}% of the time, {} of it with {subject}{place}; {waiting}",
         text::whole_percent(share)
     );
     let (affected, affected_tasks) = ctx.affected_tasks();
@@ -220,16 +260,16 @@ impl WorkerSaturated {
         if last - first < MIN_HISTORY_NS {
             return None;
         }
-        let mut delays: Vec<u64> = self.history.iter().map(|(_, delay)| *delay).collect();
-        let middle = delays.len() / 2;
-        Some(*delays.select_nth_unstable(middle).1)
+        let mut values: Vec<u64> = self.history.iter().map(|(_, value)| *value).collect();
+        let middle = values.len() / 2;
+        Some(*values.select_nth_unstable(middle).1)
     }
 
-    fn remember(&mut self, now: u64, delay: u64) {
+    fn remember(&mut self, now: u64, value: u64) {
         if self.history.back().is_some_and(|(last, _)| now < last + SPACING_NS) {
             return;
         }
-        self.history.push_back((now, delay));
+        self.history.push_back((now, value));
         let oldest = now.saturating_sub(HISTORY_NS);
         self.history.retain(|(taken, _)| *taken >= oldest);
     }
@@ -266,7 +306,8 @@ mod tests {
         Histogram,
         model::{Finding, testing::task},
         snapshot::{
-            Cause, FrameKind, MachineStats, MachineTimes, StackSample, Target, testing::stack,
+            Cause, Description, FieldId, FrameKind, MachineStats, MachineTimes, StackSample,
+            Target, TaskStats, testing::stack,
         },
     };
 
@@ -401,6 +442,35 @@ mod tests {
         let mut load = Load::default();
         load.seconds(20, [30, 5], MS).seconds(2, [94, 6], 40 * MS);
         assert_eq!(load.found(), [], "less than three seconds");
+    }
+
+    /// Ten tasks are runnable for these percentages of the time, before and after 20 s.
+    fn found_without_delays(before: u64, after: u64) -> Vec<Arc<Finding>> {
+        let mut load = Load::default();
+        load.seconds(20, [30, 5], MS).seconds(8, [90, 6], MS);
+        let description = Description::clone(&load.snapshots[0].description);
+        let description = description.without([FieldId::SchedulingDelay], "by process ID");
+        let description = Arc::new(description);
+        let mut scheduled_ns = 0;
+        for now in &mut load.snapshots {
+            scheduled_ns += S / 400 * if now.taken_ns <= 20 * S { before } else { after };
+            now.description = Arc::clone(&description);
+            now.delays = Histogram::default();
+            now.tasks.extend(
+                (10..20).map(|id| TaskStats { scheduled_ns, ..task(id, &format!("client-{id}")) }),
+            );
+        }
+        findings_of("worker-saturated", load.snapshots)
+    }
+
+    #[test]
+    fn runnable_tasks_are_compared_if_delays_are_not_known() {
+        let found = found_without_delays(5, 80);
+        let expected = "worker 0 is busy for 96% of the time, 94% of it with 2 tasks of conn; \
+                        runnable tasks 8.0, 0.5 before";
+        assert_eq!(found[0].sentence, expected);
+        assert_eq!(found_without_delays(5, 30), [], "less than four");
+        assert_eq!(found_without_delays(20, 80), [], "four times as many as before");
     }
 
     #[test]
