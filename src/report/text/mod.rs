@@ -229,11 +229,12 @@ fn none(target: &Target, out: &mut impl Write) -> io::Result<()> {
         }
     }
     // Totals include the time before, so the longest poll of a task may be in no finding.
-    writeln!(
-        out,
-        "{}",
-        if target.connection.is_remote() { ", since asynctop connected" } else { "" }
-    )
+    let since = if target.connection.is_remote() { ", since asynctop connected" } else { "" };
+    let missing = match target.losses.is_incomplete() {
+        true => "; data is missing, so a problem may be too",
+        false => "",
+    };
+    writeln!(out, "{since}{missing}")
 }
 
 fn workers(model: &TargetModel, description: &Description, out: &mut impl Write) -> io::Result<()> {

@@ -38,6 +38,11 @@ fn lines(app: &App, theme: Theme, width: u16, height: u16) -> Vec<Spans> {
         (Some(target), ..) if target.losses.nothing_reported.is_some() => {
             ("No task is reported, so no rule can fire. The rules:".to_owned(), theme.warning())
         }
+        (Some(target), _, None) if target.losses.is_incomplete() => {
+            let text =
+                "No rule has fired so far; data is missing, so a problem may be too. The rules:";
+            (text.to_owned(), theme.warning())
+        }
         (Some(target), _, None) if target.connection.is_remote() => {
             let text = "No rule has fired since asynctop connected. The rules:";
             (text.to_owned(), theme.good())

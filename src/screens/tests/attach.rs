@@ -7,7 +7,7 @@ use crate::{
     model::testing::{resource, snapshot, task},
     snapshot::{
         AsyncOpStats, Connection, Losses, ResourceStats, Resources, Retry, Snapshot, State, Target,
-        TargetId, TaskMeta, TaskStats,
+        TargetId, TaskKind, TaskMeta, TaskStats,
     },
     source::attach::describe,
 };
@@ -121,4 +121,32 @@ fn lock_with_holder_and_waiter() {
     screen!("resource_80x24", stage, 80 x 24);
     stage.keys("<Esc>1G<Enter>");
     screen!("attach_detail_80x24", stage, 80 x 24);
+}
+
+/// The first line of the list of findings.
+fn without_finding(losses: Losses) -> String {
+    let target = Target { losses, ..target("app:6669", 0, Connection::Connected) };
+    let screen = stage([target]).keys("5").screen(120, 24);
+    let line = screen.lines().find(|line| line.ends_with("The rules:"));
+    line.map(|line| line.trim().to_owned()).unwrap_or(screen)
+}
+
+#[test]
+fn absence_of_findings_is_stated_only_for_what_was_reported() {
+    let connected = without_finding(Losses::default());
+    assert_eq!(connected, "No rule has fired since asynctop connected. The rules:");
+    let behind = without_finding(Losses { behind: true, ..Losses::default() });
+    assert!(behind.contains("data is missing, so a problem may be too"), "{behind}");
+    let nothing = Some("its filter".into());
+    let nothing = without_finding(Losses { nothing_reported: nothing, ..Losses::default() });
+    assert_eq!(nothing, "No task is reported, so no rule can fire. The rules:");
+}
+
+#[test]
+fn kinds_of_tasks_are_shown_where_stages_are_not() {
+    let mut now = target("app:6669", 0, Connection::Connected);
+    assert!(!stage([now.clone()]).screen(80, 24).contains("KIND"));
+    Arc::make_mut(&mut now.tasks[0].meta).kind = TaskKind::Blocking;
+    let screen = stage([now]).screen(80, 24);
+    assert!(screen.contains("KIND") && screen.contains("blocking"), "{screen}");
 }
