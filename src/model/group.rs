@@ -137,9 +137,9 @@ impl GroupRow {
         self.shown.polls += rates.shown.polls;
         self.polls = self.polls.saturating_add(task.polls);
         self.busy_share += rates.busy;
-        self.shown.busy += rates.shown.busy;
+        self.shown.busy += rates.shown.mean_busy;
         if task.meta.kind != TaskKind::Blocking {
-            self.worker_busy += rates.shown.busy;
+            self.worker_busy += rates.shown.mean_busy;
         }
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
         self.scheduled_ns = self.scheduled_ns.saturating_add(task.scheduled_ns);
@@ -184,6 +184,11 @@ fn sum_up(model: &TargetModel, grouping: Grouping) -> Vec<GroupRow> {
     }
     let has_stages = target.description.has(FieldId::Stage);
     for row in &mut rows {
+        if let Some(shown) = model.shown_busy(grouping, &row.name).filter(|_| !row.unknown) {
+            let off_workers = row.shown.busy - row.worker_busy;
+            row.shown.busy = shown;
+            row.worker_busy = (shown - off_workers).max(0.0);
+        }
         if !has_stages {
             row.stages.clear();
         }
@@ -275,6 +280,26 @@ mod tests {
         let rows = model.only().groups("busy_share", true);
         let rows: Vec<_> = rows.iter().map(|row| (&*row.name, row.busy_share)).collect();
         assert_eq!(rows, [("conn", 0.25), ("read", 1.0)]);
+    }
+
+    /// Two tasks share a worker. The first gives so little of its share to the second that only that of
+    /// the second changes on the screen.
+    #[test]
+    fn busy_share_of_a_group_is_no_larger_than_that_of_its_worker() {
+        let (mut model, mut busy_ns) = (Model::default(), [0, 0]);
+        for quarter in 1..=60 {
+            let permille = if quarter <= 20 { [520, 430] } else { [462, 498] };
+            let mut tasks = [task(1, "a-1"), task(2, "a-2")];
+            for ((task, total), permille) in tasks.iter_mut().zip(&mut busy_ns).zip(permille) {
+                *total += S / 4_000 * permille;
+                (task.busy_ns, task.lifetime_ns) = (*total, quarter * S / 4);
+            }
+            model.advance(&snapshot(quarter * S / 4, tasks).into());
+            let shown = model.only().groups("busy_share", true)[0].shown.busy;
+            assert!((0.9..0.97).contains(&shown), "{quarter}: {shown}");
+        }
+        let tasks = [0, 1].map(|at| model.only().rates(at).shown.busy);
+        assert!(tasks.iter().sum::<f64>() > 1.0, "{tasks:?}");
     }
 
     #[test]

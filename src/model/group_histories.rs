@@ -8,6 +8,7 @@ use std::{
 use super::{
     BusyPoint, Grouping, Ring,
     findings::{GroupLoad, GroupPart},
+    smoothing::steady_share,
 };
 use crate::snapshot::{FieldId, Target};
 
@@ -38,41 +39,58 @@ impl GroupHistories {
             for (name, load) in groups {
                 let delay_ns = has_delay.then(|| load.delay_ns());
                 let point = BusyPoint { from_ns, to_ns, busy: load.busy, delay_ns, queued: None };
-                histories.push(name, point);
+                histories.push(name, point, load.mean_busy);
             }
         }
     }
 
+    /// The history of a group.
     pub(super) fn get(&self, grouping: Grouping, group: &str) -> Option<&Ring<BusyPoint>> {
+        Some(&self.history(grouping, group)?.ring)
+    }
+
+    /// The busy share of a group for the screen. The sum of those of its tasks may be off by an eighth.
+    pub(super) fn shown_busy(&self, grouping: Grouping, group: &str) -> Option<f64> {
+        Some(self.history(grouping, group)?.shown_busy)
+    }
+
+    fn history(&self, grouping: Grouping, group: &str) -> Option<&GroupHistory> {
         let at = GROUPINGS.iter().position(|one| *one == grouping)?;
         self.0[at].0.get(group)
     }
 }
 
 #[derive(Clone, Debug, Default)]
-struct Histories(HashMap<Arc<str>, Ring<BusyPoint>>);
+struct Histories(HashMap<Arc<str>, GroupHistory>);
+
+#[derive(Clone, Debug)]
+struct GroupHistory {
+    ring: Ring<BusyPoint>,
+    shown_busy: f64,
+}
 
 impl Histories {
     const MAX_GROUPS: usize = 64;
     const RESOLUTION_NS: u64 = 500_000_000;
 
     /// Adds a span of a group, if there is room for the group.
-    fn push(&mut self, group: &str, point: BusyPoint) {
-        if let Some(ring) = self.0.get_mut(group) {
+    fn push(&mut self, group: &str, point: BusyPoint, mean_busy: f64) {
+        if let Some(GroupHistory { ring, shown_busy }) = self.0.get_mut(group) {
             ring.push(point);
+            *shown_busy = steady_share(*shown_busy, mean_busy);
             return;
         }
         if self.0.len() >= Self::MAX_GROUPS {
             // The group that has been gone for longest makes room.
-            let latest = |ring: &Ring<BusyPoint>| ring.latest().map_or(0, |point| point.to_ns);
-            let oldest = self.0.iter().min_by_key(|(_, ring)| latest(ring));
-            let gone = oldest.filter(|(_, ring)| latest(ring) < point.from_ns);
+            let latest = |group: &GroupHistory| group.ring.latest().map_or(0, |point| point.to_ns);
+            let oldest = self.0.iter().min_by_key(|(_, group)| latest(group));
+            let gone = oldest.filter(|(_, group)| latest(group) < point.from_ns);
             let Some(gone) = gone.map(|(name, _)| Arc::clone(name)) else { return };
             self.0.remove(&gone);
         }
         let mut ring = Ring::new(Self::RESOLUTION_NS);
         ring.push(point);
-        self.0.insert(group.into(), ring);
+        self.0.insert(group.into(), GroupHistory { ring, shown_busy: mean_busy });
     }
 }
 
@@ -94,11 +112,11 @@ mod tests {
         let mut histories = Histories::default();
         let at = |from_ns| BusyPoint { from_ns, to_ns: from_ns + S, ..BusyPoint::default() };
         for n in 0..Histories::MAX_GROUPS as u64 {
-            histories.push(&format!("g{n}"), at(n * S));
+            histories.push(&format!("g{n}"), at(n * S), 0.0);
         }
-        histories.push("early", at(0));
+        histories.push("early", at(0), 0.0);
         assert!(!histories.0.contains_key("early"));
-        histories.push("late", at(100 * S));
+        histories.push("late", at(100 * S), 0.0);
         assert!(histories.0.contains_key("late") && !histories.0.contains_key("g0"));
         assert_eq!(histories.0.len(), Histories::MAX_GROUPS);
     }

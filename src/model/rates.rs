@@ -109,10 +109,12 @@ impl RateFields {
         let rate = |at: usize, rate: fn(u64, u64, u64) -> f64| {
             if self.0[at] { rate(now[at], before[at], span_ns) } else { 0.0 }
         };
+        let busy = rate(1, share);
         ShownRates {
             polls: rate(0, per_second),
-            busy: rate(1, share),
+            busy,
             scheduled: rate(2, share),
+            mean_busy: busy,
             is_mean: false,
         }
     }

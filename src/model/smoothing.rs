@@ -28,6 +28,8 @@ pub struct ShownRates {
     pub busy: f64,
     /// Share of the time in which the task was runnable, 0 to 1.
     pub scheduled: f64,
+    /// The busy share before the smallest change is applied. Sums of it do not exceed the whole.
+    pub(super) mean_busy: f64,
     /// Whether the rates are means over at least [`MIN_SPAN_NS`].
     pub(super) is_mean: bool,
 }
@@ -50,7 +52,8 @@ fn steady(previous: f64, mean: f64) -> f64 {
     if is_close { previous } else { mean }
 }
 
-fn steady_share(previous: f64, mean: f64) -> f64 {
+/// The share to show.
+pub(super) fn steady_share(previous: f64, mean: f64) -> f64 {
     if mean < SATURATED { steady(previous, mean) } else { mean }
 }
 

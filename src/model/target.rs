@@ -254,6 +254,11 @@ impl TargetModel {
         self.group_histories.get(grouping, name)
     }
 
+    /// The busy share of a group for the screen, if the group has a history.
+    pub(super) fn shown_busy(&self, grouping: Grouping, name: &str) -> Option<f64> {
+        self.group_histories.shown_busy(grouping, name)
+    }
+
     /// The rates of the task at this position in the sample.
     pub fn rates(&self, position: usize) -> TaskRates {
         self.rates.get(position).copied().unwrap_or_default()

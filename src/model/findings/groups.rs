@@ -34,6 +34,8 @@ pub(in crate::model) struct GroupPart<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::model) struct GroupLoad {
     pub busy: f64,
+    /// The sum of mean busy shares.
+    pub mean_busy: f64,
     /// Sums of the rates of tasks. Closures wait for the blocking pool, not for a worker.
     polls_per_second: f64,
     scheduled: f64,
@@ -51,6 +53,7 @@ impl GroupLoad {
     pub fn add(&mut self, other: GroupLoad) {
         self.polls_per_second += other.polls_per_second;
         self.busy += other.busy;
+        self.mean_busy += other.mean_busy;
         self.scheduled += other.scheduled;
         self.longest_delay_ns = self.longest_delay_ns.max(other.longest_delay_ns);
     }
@@ -59,6 +62,7 @@ impl GroupLoad {
         let of_task = rates.filter(|_| task.meta.kind != TaskKind::Blocking);
         GroupLoad {
             busy: rates.map_or(0.0, |rates| rates.busy),
+            mean_busy: rates.map_or(0.0, |rates| rates.shown.mean_busy),
             polls_per_second: of_task.map_or(0.0, |rates| rates.polls),
             scheduled: of_task.map_or(0.0, |rates| rates.scheduled),
             longest_delay_ns: if task.is_runnable() { task.time_in_state_ns(now_ns) } else { 0 },
