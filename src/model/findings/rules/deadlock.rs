@@ -82,29 +82,25 @@ fn waits_for_itself(ctx: &RuleContext<'_>, lock: &ContendedResource<'_>) -> Opti
 
 /// The lock or a permit was given to a future that is not polled.
 fn given_to_unpolled(ctx: &RuleContext<'_>, resource: &ContendedResource<'_>) -> Option<Finding> {
-    let owner = resource.granted_to.and_then(|task| ctx.target.task(task));
+    let owner = ctx.target.task(resource.granted_to?)?;
     let given = match &*resource.resource.type_name {
         "Mutex" if resource.resource.is_taken == Some(false) => "which is free: it",
-        "RwLock" if owner.is_some() => "which",
-        "Semaphore" if owner.is_some() => "of which a permit",
+        "RwLock" => "which",
+        "Semaphore" => "of which a permit",
         _ => return None,
     };
     let wait = resource.longest()?;
-    let tasks: Vec<_> = resource.waits.iter().filter_map(|it| ctx.target.task(it.task)).collect();
+    let mut tasks = resource.waits.iter().filter_map(|it| ctx.target.task(it.task)).chain([owner]);
     // A task that was just woken takes it in its next poll.
-    if tasks.iter().chain(&owner).any(|task| task.state != State::Idle) {
+    if tasks.any(|task| task.state != State::Idle) {
         return None;
     }
-    let owner = match owner {
-        Some(owner) => ctx.name(owner),
-        None if resource.tasks() > 1 => "one of the waiting tasks".to_owned(),
-        None => "that task".to_owned(),
-    };
     let sentence = format!(
-        "{} has waited {} for {}, {given} was given to a future of {owner} that is not polled",
+        "{} has waited {} for {}, {given} was given to a future of {} that is not polled",
         ctx.name(ctx.target.task(wait.task)?),
         duration(wait.age_ns),
         resource.name(),
+        ctx.name(owner)
     );
     Some(candidate(ctx, resource, wait, sentence))
 }
@@ -277,11 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn free_lock_with_waiters_is_reported() {
-        let found = sentence(&[mutex(1, None)], &[async_op(1, 1, 71)]);
+    fn free_lock_that_was_given_to_an_unpolled_future_is_reported() {
+        let granted = AsyncOpStats { is_granted: true, ..async_op(2, 1, 71) };
+        let found = sentence(&[mutex(1, None)], &[async_op(1, 1, 71), granted]);
         let expected = "two has waited 5.00s for the Mutex of src/main.rs:3, which is free: it was \
-                        given to a future of that task that is not polled";
+                        given to a future of two that is not polled";
         assert_eq!(found.as_deref(), Some(expected));
+        // The update with the release may precede the one with the operation that is woken.
+        assert_eq!(sentence(&[mutex(1, None)], &[async_op(1, 1, 71)]), None);
     }
 
     #[test]

@@ -41,10 +41,15 @@ impl Program {
             get_or_add(&mut self.resources, id, 0, Some(new), self.latest.at);
         }
         let mut announced = HashMap::new();
+        // The operations of this update that return owned guards, also those that have ended.
+        let mut owned = HashSet::new();
         envelope.async_ops(|part| match part {
             Part::AsyncOp(message) if announced.len() < limits::RESOURCES => {
                 *events += 1;
                 let op = AsyncOp::new(&message, &mut self.texts);
+                if op.returns_owned_guard() {
+                    owned.insert(op.id());
+                }
                 announced.insert(op.id(), op);
             }
             Part::AsyncOpStats(id, stats) => {
@@ -53,7 +58,11 @@ impl Program {
                 // An operation that has ended is not kept. A known one may be announced again.
                 let known = self.async_ops.get(id).filter(|op| op.ended() == 0);
                 let is_known = known.is_some_and(|op| op.was_created_at(created));
-                let is_guard_owned = new.as_ref().or(known).is_some_and(|op| self.is_owned(op));
+                let either = new.as_ref().or(known);
+                let is_guard_owned = either.is_some_and(|op| self.is_owned(op, &owned));
+                if is_guard_owned {
+                    owned.insert(id);
+                }
                 let is_past = stats.dropped_at.is_some() && new.is_some() && !is_known;
                 let op = match is_past {
                     true => new.as_mut(),
@@ -79,7 +88,7 @@ impl Program {
         }
         envelope.poll_ops(|part| {
             *events += 1;
-            self.apply_poll(part);
+            self.apply_poll(part, &owned);
         })?;
         self.release_free();
         Ok(())
@@ -97,27 +106,35 @@ impl Program {
         }
     }
 
-    /// Whether an operation, or the one that contains it, returns an owned guard.
-    fn is_owned(&self, op: &AsyncOp) -> bool {
-        let whole = op.parent.and_then(|id| self.async_ops.get(id));
-        op.returns_owned_guard() || whole.is_some_and(AsyncOp::returns_owned_guard)
+    /// Whether an operation, or the one that contains it, returns an owned guard. `owned` are those of
+    /// this update.
+    fn is_owned(&self, op: &AsyncOp, owned: &HashSet<u64>) -> bool {
+        op.returns_owned_guard()
+            || op.parent.is_some_and(|id| {
+                let whole = self.async_ops.get(id);
+                owned.contains(&id) || whole.is_some_and(AsyncOp::returns_owned_guard)
+            })
     }
 
-    fn apply_poll(&mut self, part: Part) {
+    fn apply_poll(&mut self, part: Part, owned: &HashSet<u64>) {
         let poll = match part {
             Part::PollOp(poll) => poll,
             other => return self.count_missing(&other),
         };
         let (op, task) = (poll.async_op_id.map(|id| id.id), poll.task_id.map(|id| id.id));
         let known = op.and_then(|id| self.async_ops.get(id));
-        let is_guard_owned = known.is_some_and(|op| self.is_owned(op));
+        let is_guard_owned = op.is_some_and(|id| owned.contains(&id))
+            || known.is_some_and(|op| self.is_owned(op, owned));
         if let Some(op) = op.and_then(|id| self.async_ops.get_mut(id)) {
             op.is_ready = Some(poll.is_ready);
             op.task = task.or(op.task);
         }
         let resource = poll.resource_id.and_then(|id| self.resources.get_mut(id.id));
         if let Some(resource) = resource.filter(|_| poll.is_ready) {
-            resource.acquired_by(task, self.latest.at, is_guard_owned);
+            // Since the previous update. The end of the operation, if it was reported, is more exact.
+            let known = if resource.holder == task { resource.held_since } else { 0 };
+            let since = if self.previous.at > 0 { self.previous.at } else { self.latest.at };
+            resource.acquired_by(task, known.max(since), is_guard_owned);
         }
         self.count_unknown(task);
     }

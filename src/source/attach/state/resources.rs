@@ -103,7 +103,7 @@ impl Resource {
         }
     }
 
-    /// A task has acquired it, in an operation that ended at `at` or before.
+    /// A task has acquired it at `at`, or between two updates, the first of which was at `at`.
     pub(super) fn acquired_by(&mut self, task: Option<u64>, at: Moment, is_guard_owned: bool) {
         self.is_shared |= self.holder.is_some_and(|holder| Some(holder) != task);
         (self.holder, self.held_since) = (task, at);

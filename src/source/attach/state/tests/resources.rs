@@ -100,6 +100,7 @@ fn lock_has_its_holder_and_its_waiter() {
         program.0.resources().map(|one| (one.type_name.to_string(), one)).collect();
     let mutex = &resources["Mutex"];
     assert_eq!((&*mutex.state, mutex.holder), ("locked=true", Some(keys["holder"])));
+    assert_eq!(mutex.held_ns, Some(0), "since this update");
     assert_eq!(resources["Semaphore"].parent, Some(mutex.key));
     let ops: Vec<_> = program.0.async_ops().collect();
     assert_eq!(ops.len(), 1, "the operation of the holder has ended");
@@ -151,6 +152,51 @@ fn lock_that_was_acquired_before_the_connection_has_its_holder() {
     program.apply(&mutex_state(2 * S, false));
     program.apply(&mutex_state(3 * S, true));
     assert_eq!(holder(&program), None, "acquired by try_lock");
+}
+
+/// The lock is acquired within one update: both operations have ended, and a poll of the inner one is
+/// reported.
+#[test]
+fn owned_guard_may_have_been_moved() {
+    let is_guard_owned = |source: &str| {
+        let mut update = update(S, [announced(7, "task")], [(7, idle(THEN))]);
+        let resource_update =
+            update.resource_update.insert(mutex_state(S, true).resource_update.expect("a mutex"));
+        resource_update.new_resources =
+            vec![Resource { id: id(20), concrete_type: "Mutex".to_owned(), ..Resource::default() }];
+        resource_update.new_poll_ops = vec![PollOp {
+            resource_id: id(20),
+            task_id: id(7),
+            async_op_id: id(31),
+            is_ready: true,
+            ..PollOp::default()
+        }];
+        let op = |op: u64, source: &str, parent_async_op_id| AsyncOp {
+            id: id(op),
+            source: source.to_owned(),
+            resource_id: id(20),
+            parent_async_op_id,
+            ..AsyncOp::default()
+        };
+        let ended = || async_ops::Stats {
+            created_at: at(THEN + MS),
+            dropped_at: at(THEN + 2 * MS),
+            task_id: id(7),
+            ..Default::default()
+        };
+        update.async_op_update = Some(AsyncOpUpdate {
+            new_async_ops: vec![op(30, source, None), op(31, "Acquire::new", id(30))],
+            stats_update: [(30, ended()), (31, ended())].into(),
+            dropped_events: 0,
+        });
+        let mut program = TestProgram::new();
+        program.apply(&update);
+        let lock = program.0.resources().next().expect("the mutex");
+        assert!(lock.holder.is_some(), "{source}");
+        lock.is_guard_owned
+    };
+    assert!(is_guard_owned("Mutex::lock_owned"));
+    assert!(!is_guard_owned("Mutex::lock"));
 }
 
 #[test]
