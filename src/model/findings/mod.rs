@@ -99,7 +99,7 @@ mod tests {
             Model,
             testing::{snapshot, task},
         },
-        snapshot::{CurrentPoll, PollKind, State, Target, TaskStats},
+        snapshot::{Connection, CurrentPoll, PollKind, Retry, State, Target, TaskStats},
     };
 
     /// A hog in its first poll, which began at `began`.
@@ -139,6 +139,25 @@ mod tests {
             assert_eq!(found.len(), 1, "{now}: {found:?}");
             assert_eq!(covered.len(), 2, "{now}: {covered:?}");
         }
+    }
+
+    /// The last statistics arrive with the loss of the connection, and do not change after it.
+    #[test]
+    fn finding_is_resolved_after_the_target_is_gone() {
+        let lost = |now: u64| {
+            let reason = "the process has ended".into();
+            let since_ns = Some(3 * S);
+            let connection = Connection::Lost { since_ns, reason, retry: Retry::Never };
+            Target { connection, known_until_ns: 3 * S, taken_ns: now, ..hog(3 * S, S) }
+        };
+        let mut model = Model::default();
+        model.advance(&Target { connection: Connection::Connected, ..hog(S + 1, S) }.into());
+        model.advance(&lost(3 * S + 1).into());
+        assert_eq!(model.findings()[0].rule, RuleId::WorkerHeld);
+        (4..8).for_each(|now| model.advance(&lost(now * S).into()));
+        assert_eq!(model.findings(), []);
+        let all = model.all_findings().iter().map(|finding| (finding.rule, finding.active));
+        assert_eq!(all.collect::<Vec<_>>(), [(RuleId::WorkerHeld, false)]);
     }
 
     #[test]
