@@ -37,7 +37,8 @@ pub(super) fn history_graphs(
     let latest = model.history().points().latest().copied();
     let history =
         History { description: &model.target().description, latest, points, thresholds, theme };
-    let substitutes = [history.runnable(), history.blocking_pool()];
+    let substitutes =
+        [history.runnable(model.scheduling_delay().runnable), history.blocking_pool()];
     let mut substitutes = substitutes.into_iter().filter(|graph| graph.value.is_ok());
     let mut available = |graph: HistoryGraph| match &graph.value {
         Ok(_) => graph,
@@ -123,11 +124,14 @@ impl History<'_> {
         }
     }
 
-    fn runnable(&self) -> HistoryGraph {
+    /// The value is that of the line above the rows, `now`, and not the mean of the latest point.
+    fn runnable(&self, now: usize) -> HistoryGraph {
         let no_sample = self.latest.is_none().then_some("no sample yet");
-        self.counts("runnable tasks", "runnable", no_sample, |point| {
+        let graph = self.counts("runnable tasks", "runnable", no_sample, |point| {
             point.runnable.map(|tasks| tasks as f64)
-        })
+        });
+        let value = graph.value.map(|_| (compact_count(now as u64), Style::new()));
+        HistoryGraph { value, ..graph }
     }
 
     fn blocking_pool(&self) -> HistoryGraph {
