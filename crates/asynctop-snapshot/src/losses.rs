@@ -25,12 +25,12 @@ pub struct Losses {
     /// The reason if the target is connected and has reported nothing; `None` if it has reported
     /// something.
     pub nothing_reported: Option<Arc<str>>,
-    /// Other reasons why tasks are missing, each as a sentence without a period.
+    /// Other reasons why tasks or long polls are missing, each as a sentence without a period.
     pub reasons: Vec<Arc<str>>,
 }
 
 impl Losses {
-    /// Whether tasks may be missing.
+    /// Whether tasks or long polls may be missing.
     pub fn is_incomplete(&self) -> bool {
         self.behind
             || self.dropped_events > 0

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::{EndedPoll, Program, Table, TableEntry, Task, meta::is_worker};
-use crate::{snapshot::TaskKind, source::attach::clock::Moment};
+use crate::{snapshot::TaskKind, source::attach::clock::Moment, text::plural};
 
 /// A running poll that does not block its worker itself, as far as is known.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,18 @@ impl Program {
             false => polls.append(&mut self.new_polls),
         }
         self.long_polls.append(&mut polls);
+    }
+
+    /// Why long polls are missing: those of code that uses `block_in_place` are not reported, whether they
+    /// call it or not.
+    pub(super) fn unjudged_polls(&self) -> Option<Arc<str>> {
+        let first = self.uses_block_in_place.iter().min()?;
+        let more = match self.uses_block_in_place.len() {
+            1 => String::new(),
+            n => format!(" and {}", plural(n as u64 - 1, "other place")),
+        };
+        let tasks = format!("tasks spawned at {first}{more}");
+        Some(format!("long polls of {tasks} are not reported: they use block_in_place").into())
     }
 
     /// The running polls that do not block their worker themselves.

@@ -41,6 +41,7 @@ impl Program {
                 .saturating_add(self.resources.refused)
                 .saturating_add(self.async_ops.refused),
             truncated_texts: self.texts.truncated,
+            reasons: self.unjudged_polls().into_iter().collect(),
             ..self.losses.clone()
         }
     }

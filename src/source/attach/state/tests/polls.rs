@@ -160,6 +160,9 @@ fn poll_that_hands_its_worker_over_is_harmless() {
         all.filter(|poll| poll.reason.contains("uses")).map(|poll| poll.task).collect()
     };
     assert_eq!(harmless(&program), [keys(&program, "in-place")]);
+    let expected =
+        "long polls of tasks spawned at src/main.rs:7 are not reported: they use block_in_place";
+    assert_eq!(program.0.losses().descriptions(), [expected]);
     let after = |length| Stats {
         poll_stats: Some(PollStats {
             polls: 2,
