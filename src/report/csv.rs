@@ -1,8 +1,9 @@
-//! The table of tasks as comma-separated values (RFC 4180).
+//! Tables as comma-separated values (RFC 4180).
 
 use std::{
     borrow::Cow,
     io::{self, Write},
+    sync::Arc,
 };
 
 use super::{
@@ -11,12 +12,13 @@ use super::{
     tables,
 };
 use crate::{
-    model::{Finding, GroupRow, Model, ResourceRow, TaskRow},
+    model::{Finding, GroupRow, Model, ResourceRow, TargetModel, TaskRow},
     snapshot::TargetId,
 };
 
-/// Writes a line of names and one line for each task. The columns are the fields of a task in the
-/// JSON document and the name of the target. Unavailable values are empty.
+/// Writes the tasks: a line of names and one line for each. The columns are the fields of a task in
+/// the JSON document and the name of the target. Unavailable values are empty. Resources and async
+/// operations, if there are any, follow as two further tables, each after an empty line.
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -26,14 +28,34 @@ pub fn write(model: &Model, out: &mut impl Write) -> io::Result<()> {
     }
     let names: Vec<_> = tables::task_names().collect();
     write!(out, "{},target\r\n", names.join(","))?;
+    let mut tasks = Table { out: &mut *out, has_names: true };
     for target in model.targets() {
-        let name = quoted(target.name());
-        for row in tables::tasks(target) {
-            row.0.iter().try_for_each(|(_, value)| cell(value, out))?;
-            write!(out, "{name}\r\n")?;
-        }
+        tables::tasks(target).try_for_each(|row| tasks.line(target.name(), &row))?;
     }
-    Ok(())
+    let targets = || model.targets().iter();
+    let resources = targets().flat_map(|target| {
+        let all = target.target().resources.iter().flat_map(|all| &all.resources);
+        all.map(|resource| (target.name(), tables::resource(resource)))
+    });
+    further_table(resources, out)?;
+    let async_ops = targets().flat_map(|target| {
+        let all = target.target().resources.iter().flat_map(|all| &all.async_ops);
+        all.map(|op| (target.name(), tables::async_op(op)))
+    });
+    further_table(async_ops, out)
+}
+
+/// Writes an empty line and a table. No rows are no table.
+fn further_table<'a>(
+    rows: impl Iterator<Item = (&'a Arc<str>, Row<'a>)>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_some() {
+        write!(out, "\r\n")?;
+    }
+    let mut table = Table { out, has_names: false };
+    rows.try_for_each(|(target, row)| table.line(target, &row))
 }
 
 /// The rows of a screen.
@@ -57,15 +79,10 @@ pub enum Rows<'a> {
 /// # Errors
 /// If `out` cannot be written.
 pub fn write_rows(model: &Model, rows: &Rows<'_>, out: &mut impl Write) -> io::Result<()> {
-    let mut has_names = false;
+    let mut table = Table { out, has_names: false };
     let mut line = |target: TargetId, row: Row<'_>| -> io::Result<()> {
-        let name = model.target(target).map(|target| target.name().to_string());
-        if !std::mem::replace(&mut has_names, true) {
-            row.0.iter().try_for_each(|(name, _)| write!(out, "{name},"))?;
-            write!(out, "target\r\n")?;
-        }
-        row.0.iter().try_for_each(|(_, value)| cell(value, out))?;
-        write!(out, "{}\r\n", quoted(&name.unwrap_or_default()))
+        let name = model.target(target).map(TargetModel::name);
+        table.line(name.map_or("", |name| name), &row)
     };
     match rows {
         Rows::Tasks(rows) => rows.iter().try_for_each(|row| {
@@ -88,6 +105,24 @@ pub fn write_rows(model: &Model, rows: &Rows<'_>, out: &mut impl Write) -> io::R
             let resource = resources.and_then(|resources| resources.resource(row.key.id));
             resource.map_or(Ok(()), |resource| line(row.key.target, tables::resource(resource)))
         }),
+    }
+}
+
+/// A table that begins with the names of its columns.
+struct Table<'o, W> {
+    out: &'o mut W,
+    has_names: bool,
+}
+
+impl<W: Write> Table<'_, W> {
+    /// Writes a row, before the first one the names of its values.
+    fn line(&mut self, target: &str, Row(values): &Row<'_>) -> io::Result<()> {
+        if !std::mem::replace(&mut self.has_names, true) {
+            values.iter().try_for_each(|(name, _)| write!(self.out, "{name},"))?;
+            write!(self.out, "target\r\n")?;
+        }
+        values.iter().try_for_each(|(_, value)| cell(value, self.out))?;
+        write!(self.out, "{}\r\n", quoted(target))
     }
 }
 
@@ -134,9 +169,15 @@ mod tests {
 
     #[test]
     fn rows_have_all_columns() {
-        let columns = tables::task_names().count() + 1;
-        for line in written().lines().filter(|line| !line.contains('"')) {
-            assert_eq!(line.split(',').count(), columns, "{line}");
+        let text = written();
+        let tables: Vec<_> = text.split("\r\n\r\n").collect();
+        assert_eq!(tables.len(), 3, "tasks, resources, async operations");
+        for table in tables {
+            let columns = |line: &str| line.split(',').count();
+            let names = table.lines().next().map(columns);
+            for line in table.lines().filter(|line| !line.contains('"')) {
+                assert_eq!(Some(columns(line)), names, "{line}");
+            }
         }
     }
 

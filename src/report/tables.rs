@@ -3,7 +3,7 @@
 use super::row::{Row, Value, list, row, unavailable};
 use crate::{
     model::{self, Field, TargetModel, TaskRow},
-    snapshot::{FieldId, Flavor, ResourceStats, Resources, Target},
+    snapshot::{AsyncOpStats, FieldId, Flavor, ResourceStats, Resources, Target},
 };
 
 /// The fields of a row that documents have.
@@ -97,21 +97,23 @@ pub(super) fn resource(resource: &ResourceStats) -> Row<'_> {
 
 /// The async operations of tasks on resources.
 pub(super) fn async_ops(resources: &Resources) -> Value<'_> {
-    list(resources.async_ops.iter().map(|op| {
-        row! {
-            id: op.id,
-            key: op.key,
-            source: &op.source,
-            resource: op.resource,
-            parent: op.parent,
-            task: op.task,
-            state: &op.state,
-            polls: op.polls,
-            busy_ns: op.busy_ns,
-            age_ns: op.age_ns,
-            dropped: op.is_dropped,
-            ready: op.is_ready,
-            granted: op.is_granted,
-        }
-    }))
+    list(resources.async_ops.iter().map(async_op))
+}
+
+pub(super) fn async_op(op: &AsyncOpStats) -> Row<'_> {
+    row! {
+        id: op.id,
+        key: op.key,
+        source: &op.source,
+        resource: op.resource,
+        parent: op.parent,
+        task: op.task,
+        state: &op.state,
+        polls: op.polls,
+        busy_ns: op.busy_ns,
+        age_ns: op.age_ns,
+        dropped: op.is_dropped,
+        ready: op.is_ready,
+        granted: op.is_granted,
+    }
 }
