@@ -6,8 +6,10 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, List, Prompt};
 use crate::{
-    model::{Column, Field, FieldKind, GroupRow, ResourceRow, Row, TaskRow, WorkerRow},
-    snapshot::{FieldId, TaskKind},
+    model::{
+        Column, Field, FieldKind, GroupRow, ResourceRow, Row, TargetModel, TaskRow, WorkerRow,
+    },
+    snapshot::FieldId,
 };
 
 /// The columns that the user has chosen, in their order, by the name of the table. A table without an
@@ -88,7 +90,8 @@ impl App {
                 let is_useful = |field: &&'static Field<R>| match (R::TABLE, field.name) {
                     // Stages show the kind, too.
                     (TaskRow::TABLE, "kind") if sort != Some("kind") => {
-                        !self.has_field(Some(FieldId::Stage)) && self.has_kinds()
+                        !self.has_field(Some(FieldId::Stage))
+                            && self.model().targets().iter().any(TargetModel::has_kinds)
                     }
                     _ => true,
                 };
@@ -96,13 +99,6 @@ impl App {
                 default.filter(is_useful).collect()
             }
         }
-    }
-
-    /// Whether some task is not a spawned one.
-    fn has_kinds(&self) -> bool {
-        let targets = self.model().targets().iter();
-        let kinds = targets.flat_map(|model| &model.target().tasks).map(|task| task.meta.kind);
-        kinds.into_iter().any(|kind| !matches!(kind, TaskKind::Spawned | TaskKind::Unknown))
     }
 
     /// The name of the table of the screen, and its default columns.
@@ -166,11 +162,12 @@ impl App {
         let choices = self.column_choices();
         let Some((table, _)) = self.table() else { return };
         let last = choices.len().saturating_sub(1);
+        let at = at.min(last);
         let names = |choices: &[ColumnChoice]| -> Vec<Column> {
             choices.iter().filter(|choice| choice.is_chosen).map(|choice| choice.name).collect()
         };
         let mut chosen = names(&choices);
-        let name = choices[at.min(last)].name;
+        let name = choices[at].name;
         let mut next = at;
         match key.code {
             KeyCode::Up | KeyCode::Char('k') => next = at.saturating_sub(1),
@@ -211,7 +208,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::Stage;
+    use crate::{app::HitTarget, fixture::Stage};
 
     fn titles(stage: &Stage) -> Vec<&'static str> {
         stage.app.columns::<TaskRow>().iter().map(|field| field.title).collect()
@@ -243,6 +240,18 @@ mod tests {
         assert_eq!(stage.app.chosen_columns["tasks"].len(), 1);
         stage.keys("<Esc>");
         assert!(stage.screen(80, 24).contains(" Tasks "));
+    }
+
+    #[test]
+    fn choice_of_columns_ends_on_another_screen() {
+        let mut stage = Stage::new();
+        stage.keys(&format!("c{}", "j".repeat(30)));
+        stage.app.click(HitTarget::Worker(0), stage.now);
+        assert_eq!(stage.app.prompt, Prompt::None);
+        stage.keys("cj");
+        stage.app.prompt = Prompt::Columns { at: 99 };
+        stage.keys(" ");
+        assert!(stage.screen(80, 24).contains(" Workers "));
     }
 
     #[test]

@@ -159,6 +159,9 @@ impl App {
         let position = self.screens().position(|spec| spec.id == id);
         self.current = position.unwrap_or(self.current);
         self.overlays.clear();
+        if matches!(self.prompt, Prompt::Columns { .. }) {
+            self.prompt = Prompt::None;
+        }
         self.update_rows();
     }
 

@@ -50,12 +50,12 @@ pub struct WorkerRow {
     /// The busy share that is displayed. With many workers, which are ordered by it, the mean over
     /// two seconds.
     pub shown_busy: Option<f64>,
-    /// Polls per second.
-    pub polls: f64,
+    /// Polls per second; like all rates, `None` if the target is not connected.
+    pub polls: Option<f64>,
     /// Parks per second, if Tokio counts them.
-    pub parks: f64,
+    pub parks: Option<f64>,
     /// Steals per second, if Tokio counts them.
-    pub steals: f64,
+    pub steals: Option<f64>,
     /// The busy share over time.
     pub history: Ring<BusyPoint>,
 }
@@ -134,7 +134,11 @@ pub(super) fn tasks(now: &Target, base: Option<&Target>) -> Vec<TaskRates> {
     let mut rates = Vec::with_capacity(now.len());
     for task in now {
         let old = old_of(task.key);
-        let span = span_ns.unwrap_or(task.lifetime_ns.max(MIN_SPAN_NS));
+        // The totals of a task without an earlier sample are those of its life, which is longer than the
+        // span if the target has announced it late.
+        let life_ns = task.lifetime_ns.max(MIN_SPAN_NS);
+        let span =
+            span_ns.map_or(life_ns, |span| if old.is_none() { span.max(life_ns) } else { span });
         let rate =
             |now, before: fn(&TaskStats) -> u64| per_second(now, old.map_or(0, before), span);
         let shown = fields.between(old.map_or([0; 3], totals), totals(task), span);
@@ -176,22 +180,26 @@ pub(super) fn workers(
     base: Option<&Target>,
     span: Option<(u64, u64)>,
 ) {
+    let is_live = now.connection.is_live();
     let mut past = std::mem::take(rows).into_iter();
     let with_history = |worker| {
-        let mut row = worker_row(worker, now, base);
-        if let Some(past) = past.next() {
-            if span.is_none() && now.connection.is_live() {
-                let WorkerRow { busy, shown_busy, polls, parks, steals, .. } = past;
-                row = WorkerRow { busy, shown_busy, polls, parks, steals, ..row };
+        let row = worker_row(worker, now, base);
+        let past = past.next();
+        let (busy, shown_busy, polls, parks, steals) = match &past {
+            _ if !is_live => (None, None, None, None, None),
+            Some(past) if span.is_none() => {
+                (past.busy, past.shown_busy, past.polls, past.parks, past.steals)
             }
-            row.history = past.history;
-        }
+            _ => (row.busy, row.shown_busy, row.polls, row.parks, row.steals),
+        };
+        let history = past.map_or(row.history, |past| past.history);
+        let mut row = WorkerRow { busy, shown_busy, polls, parks, steals, history, ..row };
         if let (Some(busy), Some((from_ns, to_ns))) = (row.busy, span) {
             let queued = row.stats.local_queue;
             let queued = now.description.has(FieldId::LocalQueue).then_some(queued);
             row.history.push(BusyPoint { from_ns, to_ns, busy, delay_ns: None, queued });
         }
-        if now.workers.len() >= MANY_WORKERS {
+        if is_live && now.workers.len() >= MANY_WORKERS {
             let mean = row.history.columns(now.taken_ns, SHOWN_SPAN_NS, 1)[0];
             row.shown_busy = mean.map(|mean| mean.busy).or(row.busy);
         }
@@ -244,9 +252,9 @@ pub(super) fn worker_row(worker: &WorkerStats, now: &Target, base: Option<&Targe
             .map(|poll| (name_of(now, poll.key), now.running_ns(poll.since_ns, now.taken_ns))),
         busy,
         shown_busy: busy,
-        polls: rate(|w| w.polls),
-        parks: rate(|w| w.parks),
-        steals: rate(|w| w.steals),
+        polls: Some(rate(|w| w.polls)),
+        parks: Some(rate(|w| w.parks)),
+        steals: Some(rate(|w| w.steals)),
         history: Ring::new(resolution_ns(now.workers.len())),
         stats: worker.clone(),
     }
@@ -265,7 +273,7 @@ mod tests {
             Model,
             testing::{self, snapshot, task},
         },
-        snapshot::{CurrentPoll, State},
+        snapshot::{Connection, CurrentPoll, Retry, State},
     };
 
     const S: u64 = 1_000_000_000;
@@ -282,6 +290,14 @@ mod tests {
         let rates = tasks(&now, Some(&before));
         assert_eq!((rates[0].polls, rates[0].new), (4.0, true));
         assert_eq!((rates[1].polls, rates[1].new), (5.0, false));
+    }
+
+    #[test]
+    fn rates_of_a_task_that_is_announced_late_cover_its_life() {
+        let mut late = task(1, "t");
+        (late.polls, late.lifetime_ns, late.busy_ns) = (800, 8 * S, 2 * S);
+        let rates = tasks(&snapshot(9 * S, [late]), Some(&snapshot(8 * S, [])));
+        assert_eq!((rates[0].polls, rates[0].busy), (100.0, 0.25));
     }
 
     #[test]
@@ -342,7 +358,7 @@ mod tests {
         now.workers[0].current = Some(drop);
         let mut rows = Vec::new();
         workers(&mut rows, &now, Some(&snapshot(S, [])), None);
-        assert_eq!((rows[0].busy, rows[0].polls), (Some(0.5), 0.0));
+        assert_eq!((rows[0].busy, rows[0].polls), (Some(0.5), Some(0.0)));
     }
 
     #[test]
@@ -374,10 +390,10 @@ mod tests {
 
     /// Over 50 ms or more, 800 polls per second are 800 ± 20, and 8 % busy are 8 ± 0.2 %.
     fn assert_rates_of_heartbeat(task: TaskRates, worker: &WorkerRow) {
-        for rate in [task.polls, task.wakes, task.self_wakes, worker.polls] {
+        let of_worker = [worker.polls, worker.parks].map(|rate| rate.unwrap_or(f64::NAN));
+        for rate in [task.polls, task.wakes, task.self_wakes].into_iter().chain(of_worker) {
             assert!((rate - 800.0).abs() <= 20.0, "{task:?} {worker:?}");
         }
-        assert!((worker.parks - 800.0).abs() <= 20.0, "{worker:?}");
         for share in [Some(task.busy), worker.busy] {
             assert!(
                 share.is_some_and(|share| (share - 0.08).abs() <= 0.002),
@@ -443,6 +459,22 @@ mod tests {
     }
 
     #[test]
+    fn rates_of_workers_are_unknown_without_a_connection() {
+        let mut model = Model::default();
+        for taken in 1..=4 {
+            model.advance(&heartbeat_at(taken * S).into());
+        }
+        let mut now = heartbeat_at(5 * S);
+        now.known_until_ns = 4 * S;
+        let (since_ns, reason) = (Some(4 * S), "the process has ended".into());
+        now.connection = Connection::Lost { since_ns, reason, retry: Retry::Never };
+        model.advance(&now.into());
+        let worker = &model.only().workers()[0];
+        assert_eq!([worker.busy, worker.shown_busy, worker.polls, worker.parks], [None; 4]);
+        assert!(!worker.history.samples().is_empty());
+    }
+
+    #[test]
     fn rates_since_a_snapshot_cover_all_of_that_time() {
         let mut model = Model::default();
         let first = heartbeat_at(S);
@@ -456,7 +488,10 @@ mod tests {
         assert_eq!((model.only().rates(0).polls, model.only().workers()[0].busy), (0.0, Some(0.0)));
         let whole = model.with_rates_since(&first.clone().into());
         assert_eq!(whole.only().rates_span_ns(), Some(2 * S));
-        assert_eq!((whole.only().rates(0).polls, whole.only().workers()[0].polls), (400.0, 400.0));
+        assert_eq!(
+            (whole.only().rates(0).polls, whole.only().workers()[0].polls),
+            (400.0, Some(400.0))
+        );
         assert_eq!(whole.only().workers()[0].busy, Some(0.04));
         let samples = |model: &Model| model.only().workers()[0].history.samples().clone();
         assert_eq!(samples(&whole), samples(&model));

@@ -13,7 +13,7 @@ use super::{
     smoothing::Smoother,
     stops,
 };
-use crate::snapshot::{Connection, FieldId, LongPoll, RuntimeStats, Target};
+use crate::snapshot::{Connection, FieldId, LongPoll, RuntimeStats, Target, TaskKind};
 
 /// Follows one target through one epoch.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub struct TargetModel {
     seen_revision: Option<u64>,
     workers: Vec<WorkerRow>,
     worker_order: Vec<usize>,
+    has_kinds: bool,
     slowdown: slowdown::Tracker,
     scheduling_delay: scheduling_delay::Tracker,
     machine: machine::Tracker,
@@ -67,6 +68,7 @@ impl TargetModel {
             seen_revision: None,
             workers: Vec::new(),
             worker_order: Vec::new(),
+            has_kinds: false,
             slowdown: slowdown::Tracker::default(),
             scheduling_delay: scheduling_delay::Tracker::default(),
             machine: machine::Tracker::default(),
@@ -123,6 +125,8 @@ impl TargetModel {
         rates::workers(&mut self.workers, &target, base, has_update.then_some(span));
         self.worker_order = rates::busiest_first(&self.workers);
         let (groups, parts) = findings::count_groups(&target, base, &self.rates);
+        let is_other = |kind| !matches!(kind, TaskKind::Spawned | TaskKind::Unknown);
+        self.has_kinds = parts.iter().any(|part| is_other(part.meta.kind));
         if has_update {
             self.group_histories.push(&target, &parts, span);
         }
@@ -176,6 +180,11 @@ impl TargetModel {
         &self.target.description.name
     }
 
+    /// Whether some task is not a spawned one.
+    pub fn has_kinds(&self) -> bool {
+        self.has_kinds
+    }
+
     /// The minimum length of a long poll.
     pub fn long_poll_ns(&self) -> u64 {
         self.findings.thresholds.long_poll_ns()
@@ -220,7 +229,7 @@ impl TargetModel {
         });
         let has = |field| target.description.has(field);
         let polls = if has(FieldId::WorkerPolls) {
-            Some(self.workers.iter().map(|worker| worker.polls).sum())
+            Some(self.workers.iter().filter_map(|worker| worker.polls).sum())
         } else {
             has(FieldId::Polls).then(|| self.rates.iter().map(|rates| rates.polls).sum())
         };

@@ -35,8 +35,10 @@ pub(super) fn history_graphs(
     points: &[Option<HistoryPoint>],
 ) -> [HistoryGraph; 3] {
     let latest = model.history().points().latest().copied();
+    let target = model.target();
+    let is_live = target.connection.is_live();
     let history =
-        History { description: &model.target().description, latest, points, thresholds, theme };
+        History { description: &target.description, is_live, latest, points, thresholds, theme };
     let substitutes =
         [history.runnable(model.scheduling_delay().runnable), history.blocking_pool()];
     let mut substitutes = substitutes.into_iter().filter(|graph| graph.value.is_ok());
@@ -53,6 +55,7 @@ pub(super) fn history_graphs(
 /// The history of a target, as far as the graphs show it.
 struct History<'a> {
     description: &'a Description,
+    is_live: bool,
     latest: Option<HistoryPoint>,
     points: &'a [Option<HistoryPoint>],
     thresholds: &'a Thresholds,
@@ -130,8 +133,13 @@ impl History<'_> {
         let graph = self.counts("runnable tasks", "runnable", no_sample, |point| {
             point.runnable.map(|tasks| tasks as f64)
         });
-        let value = graph.value.map(|_| (compact_count(now as u64), Style::new()));
-        HistoryGraph { value, ..graph }
+        match self.is_live {
+            true => {
+                let value = graph.value.map(|_| (compact_count(now as u64), Style::new()));
+                HistoryGraph { value, ..graph }
+            }
+            false => graph,
+        }
     }
 
     fn blocking_pool(&self) -> HistoryGraph {
@@ -165,7 +173,8 @@ impl History<'_> {
         }
     }
 
-    /// The latest value, or the reason why the target has none.
+    /// The latest value, or the reason why the target has none. A value from before a connection was
+    /// lost is not one of now.
     fn value(
         &self,
         reason: Option<&str>,
@@ -176,6 +185,7 @@ impl History<'_> {
             None => Ok(self
                 .latest
                 .as_ref()
+                .filter(|_| self.is_live)
                 .and_then(text)
                 .unwrap_or_else(|| (UNAVAILABLE.to_owned(), self.theme.dim()))),
         }
