@@ -1,6 +1,6 @@
 //! The list of resources, with the tasks that wait for them.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashSet};
 
 use super::{Query, TargetModel, fields};
 use crate::snapshot::{AsyncOpStats, ResourceKey, ResourceStats, Resources, Target};
@@ -30,9 +30,10 @@ fn rows(target: &Target) -> Vec<ResourceRow> {
         longest_ns: 0,
     };
     let mut rows: Vec<ResourceRow> = all.iter().enumerate().map(row).collect();
+    let mut seen = HashSet::new();
     for Wait { resource, task, age_ns, .. } in waits(resources) {
         let Some(row) = rows.get_mut(resource) else { continue };
-        if !row.waiters.contains(&task) {
+        if seen.insert((resource, task)) {
             row.waiters.push(task);
         }
         row.longest_ns = row.longest_ns.max(age_ns);
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Filter, Model,
-        testing::{async_op, resource, snapshot},
+        testing::{async_op, resource, snapshot, task},
     };
 
     fn listed(resources: &Resources, filter: &str) -> Vec<(u64, Vec<u64>)> {
@@ -136,6 +137,30 @@ mod tests {
         };
         assert_eq!(listed(&resources, ""), [(1, vec![70, 71]), (3, vec![])]);
         assert_eq!(listed(&resources, "sleep"), [(3, vec![])]);
+    }
+
+    #[test]
+    fn unknown_values_come_last_in_both_orders() {
+        // Positions between those of resources with a holder, more of them than are sorted by insertion.
+        let resources = (0..40).map(|key| {
+            let is_known = key % 3 != 1;
+            let mut resource = resource(key, "Mutex");
+            resource.holder = is_known.then_some(key % 7);
+            resource.reports_waits = is_known;
+            resource
+        });
+        let resources = Resources { resources: resources.collect(), async_ops: Vec::new() };
+        let mut model = Model::default();
+        let resources = Some(resources.into());
+        let tasks = (0..7).map(|key| task(key, &format!("holder-{}", 9 - key)));
+        model.advance(&Target { resources, ..snapshot(1, tasks) }.into());
+        for sort in ["holder", "waiters"] {
+            for descending in [false, true] {
+                let rows = model.resources(&Query { sort, descending, ..Query::of_resources() });
+                let is_known: Vec<_> = rows.iter().map(|row| row.key.id % 3 != 1).collect();
+                assert!(is_known.is_sorted_by(|one, next| one >= next), "{sort} {is_known:?}");
+            }
+        }
     }
 
     #[test]

@@ -309,10 +309,11 @@ impl<R> Field<R> {
     /// The number to sort by; `None` for a text or an unknown value. A difference that is not
     /// displayed does not order rows.
     fn number(&self, target: &TargetModel, row: &R) -> Option<u64> {
-        if let Some(order) = self.order {
+        let value = self.value(target, row);
+        if let Some(order) = self.order.filter(|_| !matches!(value, Value::Unknown)) {
             return Some(order(target, row));
         }
-        match (self.value(target, row), self.kind) {
+        match (value, self.kind) {
             (Value::Integer(n), _) => Some(n),
             (Value::Number(share), FieldKind::Share) => Some(per_mille(share)),
             (Value::Number(number), _) => Some(number.round() as u64),
@@ -335,14 +336,17 @@ impl<R> Field<R> {
             let mut keyed: Vec<_> = rows
                 .map(|(row, tie, at)| {
                     let number = row.and_then(|(target, row)| self.number(target, row));
-                    (number.map_or(u64::MAX, directed), tie, at)
+                    (number.is_none(), number.map(directed), tie, at)
                 })
                 .collect();
             keyed.sort_unstable();
             return keyed.into_iter().map(|(.., at)| at).collect();
         }
         let mut keyed: Vec<_> = rows
-            .map(|(row, tie, at)| (row.map(|(target, row)| self.value(target, row)), tie, at))
+            .map(|(row, tie, at)| {
+                let value = row.map(|(target, row)| self.value(target, row));
+                (value.filter(|value| !matches!(value, Value::Unknown)), tie, at)
+            })
             .collect();
         keyed.sort_unstable_by(|(a, first, one), (b, second, other)| {
             let order = match (a, b) {
