@@ -32,6 +32,14 @@ impl App {
         self.row_query().filter_error()
     }
 
+    /// The text of a table in which no row, such as a task, passes the filter.
+    pub fn no_match(&self, row: &str) -> String {
+        match self.row_query().unavailable_term(self.model()) {
+            Some(reason) => format!("no {row} matches the filter; Esc clears it. {reason}"),
+            None => format!("no {row} matches the filter; Esc clears it"),
+        }
+    }
+
     /// Edits the filter with a key.
     pub(super) fn edit_filter(&mut self, key: KeyEvent) {
         match key.code {
@@ -81,7 +89,10 @@ impl App {
     /// cleared since.
     pub(super) fn next_match(&mut self, forward: bool, now: Duration) {
         let mut query = self.row_query().clone();
-        if self.last_filter.is_empty() || query == RowQuery::None {
+        if query == RowQuery::None {
+            return self.notify("this screen has no filter; n and N select matches in tables", now);
+        }
+        if self.last_filter.is_empty() {
             return self.notify("no filter yet; / finds rows by words and terms", now);
         }
         if let Some(query) = query.query_mut() {

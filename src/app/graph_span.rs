@@ -5,38 +5,8 @@ use std::time::Duration;
 use super::App;
 use crate::{model::TargetModel, snapshot::TargetId, text::duration};
 
-/// The time that graphs show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum GraphSpan {
-    /// One minute.
-    #[default]
-    OneMinute,
-    /// Five minutes.
-    FiveMinutes,
-    /// A quarter of an hour.
-    FifteenMinutes,
-}
-
-impl GraphSpan {
-    /// The time in nanoseconds.
-    fn nanos(self) -> u64 {
-        let minutes = match self {
-            GraphSpan::OneMinute => 1,
-            GraphSpan::FiveMinutes => 5,
-            GraphSpan::FifteenMinutes => 15,
-        };
-        minutes * 60_000_000_000
-    }
-
-    /// The time on the screen.
-    fn as_str(self) -> &'static str {
-        match self {
-            GraphSpan::OneMinute => "1 min",
-            GraphSpan::FiveMinutes => "5 min",
-            GraphSpan::FifteenMinutes => "15 min",
-        }
-    }
-}
+/// The times that graphs can show, in minutes.
+const MINUTES: [u64; 3] = [1, 5, 15];
 
 /// A part of the history, on the target's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +23,19 @@ pub type GraphPart = (usize, usize);
 /// The time that keys and the mouse have selected in the graphs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GraphSelection {
-    span: GraphSpan,
+    /// The index of the time in [`MINUTES`].
+    span: usize,
     /// The columns at which a drag began and at which it is now, and their number.
     drag: Option<(usize, usize, usize)>,
     /// The span that a drag has selected, and its target.
     window: Option<(TargetId, GraphWindow)>,
+}
+
+impl GraphSelection {
+    /// Drops the selected span if it is on the clock of a runtime that has ended.
+    pub(super) fn forget_window(&mut self, has_ended: impl Fn(TargetId) -> bool) {
+        self.window.take_if(|(target, _)| has_ended(*target));
+    }
 }
 
 /// A shorter span would show only a few samples.
@@ -69,7 +47,7 @@ impl App {
         let target = model.target();
         self.selected_window(target.id).unwrap_or(GraphWindow {
             end_ns: target.known_until_ns,
-            span_ns: self.graphs.span.nanos(),
+            span_ns: MINUTES[self.graphs.span] * 60_000_000_000,
         })
     }
 
@@ -82,7 +60,7 @@ impl App {
     pub fn graph_span_text(&self, model: &TargetModel) -> String {
         match self.selected_window(model.target().id) {
             Some(window) => duration(window.span_ns),
-            None => self.graphs.span.as_str().to_owned(),
+            None => format!("{} min", MINUTES[self.graphs.span]),
         }
     }
 
@@ -104,21 +82,16 @@ impl App {
         if self.graphs.window.take().is_some() {
             return;
         }
-        self.graphs.span = match self.graphs.span {
-            GraphSpan::OneMinute => GraphSpan::FiveMinutes,
-            GraphSpan::FiveMinutes => GraphSpan::FifteenMinutes,
-            GraphSpan::FifteenMinutes => GraphSpan::OneMinute,
-        };
+        self.graphs.span = (self.graphs.span + 1) % MINUTES.len();
     }
 
     /// Shows a shorter time in graphs, or a longer one, down to the shortest and up to the longest.
     pub(super) fn zoom_graphs(&mut self, closer: bool) {
         self.graphs.window = None;
-        self.graphs.span = match (self.graphs.span, closer) {
-            (GraphSpan::FifteenMinutes, true) => GraphSpan::FiveMinutes,
-            (_, true) => GraphSpan::OneMinute,
-            (GraphSpan::OneMinute, false) => GraphSpan::FiveMinutes,
-            (_, false) => GraphSpan::FifteenMinutes,
+        let last = MINUTES.len() - 1;
+        self.graphs.span = match closer {
+            true => self.graphs.span.saturating_sub(1),
+            false => (self.graphs.span + 1).min(last),
         };
     }
 
@@ -127,10 +100,13 @@ impl App {
         self.graphs.drag = Some((column, column, columns));
     }
 
-    /// Extends the drag to a column.
-    pub(super) fn drag_graph_to(&mut self, column: usize) {
-        if let Some((_, to, columns)) = &mut self.graphs.drag {
-            *to = column.min(columns.saturating_sub(1));
+    /// Extends the drag to a column. Titles, which have one column, and graphs of another width are no
+    /// part of it.
+    pub(super) fn drag_graph_to(&mut self, column: usize, columns: usize) {
+        if let Some((_, to, of_begin)) = &mut self.graphs.drag
+            && *of_begin == columns
+        {
+            *to = column;
         }
     }
 

@@ -64,7 +64,7 @@ impl App {
     pub fn drag(&mut self, over: Option<HitTarget>) {
         match over {
             Some(HitTarget::Moment { column, .. }) => self.drag_to(column),
-            Some(HitTarget::Graph { column, .. }) => self.drag_graph_to(column),
+            Some(HitTarget::Graph { column, columns }) => self.drag_graph_to(column, columns),
             _ => {}
         }
     }

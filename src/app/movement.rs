@@ -2,11 +2,13 @@
 
 use super::{App, cursor::Step};
 
-/// The room in the terminal for the screen that is shown.
+/// The space in the terminal for the screen that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Viewport {
     /// Visible rows.
     pub rows: usize,
+    /// The lines or rows of a page: those of the view over the screen, or else the visible rows.
+    pub page: usize,
     /// How many lines the view over the screen, or the screen itself, can be scrolled.
     pub scroll_limit: usize,
     /// Columns of a worker's timeline, at least 1.
@@ -17,14 +19,14 @@ pub struct Viewport {
 
 impl Default for Viewport {
     fn default() -> Self {
-        Viewport { rows: 1, scroll_limit: 0, timeline_columns: 1, timeline_polls: 0 }
+        Viewport { rows: 1, page: 1, scroll_limit: 0, timeline_columns: 1, timeline_polls: 0 }
     }
 }
 
 impl Viewport {
     /// A screen with this many rows.
     pub fn with_rows(rows: usize) -> Self {
-        Viewport { rows: rows.max(1), ..Self::default() }
+        Viewport { rows: rows.max(1), page: rows.max(1), ..Self::default() }
     }
 
     /// A table of this height, whose first line has the column titles.
@@ -34,7 +36,7 @@ impl Viewport {
 }
 
 impl App {
-    /// Sets the room in the terminal. Call it before drawing.
+    /// Sets the space in the terminal. Call it before drawing.
     pub fn set_viewport(&mut self, viewport: Viewport) {
         self.viewport = viewport;
         let screen = self.screen_mut();
@@ -77,7 +79,7 @@ impl App {
 
     /// Moves by half pages.
     pub(super) fn page(&mut self, halves: isize) {
-        let by = (self.cursor().height() / 2).max(1) as isize * halves;
+        let by = (self.viewport.page / 2).max(1) as isize * halves;
         if self.overlays.is_empty() && self.viewport.scroll_limit > 0 {
             self.scroll_screen(by);
         } else {

@@ -20,13 +20,16 @@ impl App {
         }
         self.show_answers(&next.model, now);
         let id = self.selected_id();
-        let epoch = |model: &Model| model.target(id).map(|model| model.target().epoch);
-        let last_epoch = epoch(&self.model);
-        self.model = next.model;
-        if last_epoch.is_some() && last_epoch != epoch(&self.model) {
-            // The frozen screen, the selection and the details are of a runtime that has ended.
+        let last = std::mem::replace(&mut self.model, next.model);
+        let epoch = |model: &Model, id| model.target(id).map(|model| model.target().epoch);
+        // Ended, or started again as another runtime.
+        let model = &self.model;
+        let has_ended = |id| epoch(&last, id).is_some_and(|last| epoch(model, id) != Some(last));
+        self.pin.take_if(|pin| matches!(pin, Scope::Task { key, .. } if has_ended(key.target)));
+        self.graphs.forget_window(has_ended);
+        if has_ended(id) {
+            // The frozen screen, the selection and the details are of that runtime.
             self.frozen = None;
-            self.pin.take_if(|pin| matches!(pin, Scope::Task { key, .. } if key.target == id));
             self.place_cursor();
             self.clear_selected_tasks();
             self.overlays.retain(|(overlay, _)| *overlay == Overlay::Help);

@@ -104,6 +104,17 @@ impl Filter {
         })
     }
 
+    /// The first term about a field that none of the targets has, and the reason: no row passes.
+    pub(super) fn unavailable<R: Row>(&self, targets: &[TargetModel]) -> Option<String> {
+        self.parts.iter().find_map(|part| {
+            let Test::Term { name, operator, operand } = &part.test else { return None };
+            let (field, _) = resolve::<R>(name, *operator, operand).ok()?;
+            let first = targets.first().filter(|_| !targets.iter().any(|it| field.is_in(it)))?;
+            let reason = first.target().description.reason(field.id?)?;
+            Some(format!("{} is not available: {reason}", field.title))
+        })
+    }
+
     /// The filter for the rows of a target.
     pub(super) fn of<R: Row>(&self, target: &TargetModel) -> Matcher<'_, R> {
         let fields = R::fields().iter();
@@ -346,9 +357,14 @@ mod tests {
     fn term_about_an_unknown_value_does_not_hold() {
         let mut target = snapshot(1_000_000_000, tasks());
         target.description = description("test").without([FieldId::MaxPoll], "a reason").into();
+        let mut model = Model::default();
+        model.advance(&target.clone().into());
+        let reason = |filter: &str| Filter::new(filter).unavailable::<TaskRow>(model.targets());
         for filter in ["max_poll>5ms", "max_poll<5ms", "!max_poll>5ms"] {
             assert!(names_in(target.clone(), filter).is_empty(), "{filter}");
+            assert_eq!(reason(filter).as_deref(), Some("MAX POLL is not available: a reason"));
         }
+        assert_eq!(reason("conn busy>5% !name:x"), None);
     }
 
     #[test]

@@ -49,6 +49,17 @@ impl RowQuery {
             RowQuery::Resources(query) => query.filter.error::<ResourceRow>(),
         }
     }
+
+    /// The reason why no row of `model` can pass the filter: a term about a field that no target has.
+    pub fn unavailable_term(&self, model: &Model) -> Option<String> {
+        let targets = model.targets();
+        match self {
+            RowQuery::None => None,
+            RowQuery::Tasks(query) => query.filter.unavailable::<TaskRow>(targets),
+            RowQuery::Groups(query) => query.filter.unavailable::<GroupRow>(targets),
+            RowQuery::Resources(query) => query.filter.unavailable::<ResourceRow>(targets),
+        }
+    }
 }
 
 /// The rows that a [`RowQuery`] selects, in its order.

@@ -151,6 +151,9 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         });
         table::finish_row(app, canvas, area, row, y);
     }
+    if app.row_count() == 0 && !app.filter.is_empty() {
+        table::put_empty(canvas, area, &app.no_match("group"));
+    }
     if let Some(group) = app.selected_row().and_then(|row| app.group_rows().get(row)) {
         draw_graphs(app, canvas, graphs, group);
         draw_group(app, canvas, below, group);

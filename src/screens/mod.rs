@@ -95,7 +95,7 @@ fn entry(app: &App) -> &'static ScreenEntry {
     SCREENS.iter().find(|entry| entry.spec.id == id).unwrap_or(&SCREENS[0])
 }
 
-/// The room in a terminal of this size for the screen that is shown.
+/// The space in a terminal of this size for the screen that is shown.
 pub fn viewport(app: &App, size: Size) -> Viewport {
     if layout::is_too_small(size) {
         return Viewport::default();
@@ -105,6 +105,7 @@ pub fn viewport(app: &App, size: Size) -> Viewport {
     match overlay::lines(app, Theme::new(app.settings), body.as_size()) {
         Some(lines) => Viewport {
             scroll_limit: lines.len().saturating_sub(usize::from(body.height)),
+            page: body.height.into(),
             ..viewport
         },
         None => viewport,

@@ -115,7 +115,7 @@ pub(in crate::model) fn count_groups<'a>(
         group.alive += u64::from(!task.state.is_done());
         // The group's name is the task's name without its number.
         group.unnumbered += u64::from(task.meta.name.len() == name.len());
-        let spawned = spawned_ns(now.taken_ns, task) > base_ns;
+        let spawned = spawned_ns(now.known_until_ns, task) > base_ns;
         group.spawned += u64::from(spawned);
         if spawned || task.meta.id > group.youngest.meta.id {
             group.youngest = task;

@@ -53,7 +53,7 @@ impl Plan {
         let reserved = if area.height >= WHEN_FROM { wanted_when.min(area.height / 4) } else { 0 };
         let wanted_list = match findings.is_empty() {
             true => rules::height(app, main.width),
-            false => wanted.iter().sum::<u16>() + titles,
+            false => wanted.iter().fold(titles, |sum, lines| sum.saturating_add(*lines)),
         };
         let list = wanted_list.min(left.saturating_sub(reserved));
         left -= list;

@@ -34,7 +34,7 @@ use crate::{
     },
     model::{Field, ResourceRow},
     snapshot::{Accuracy, FieldId, Target},
-    text::{optional, wrap},
+    text::optional,
 };
 
 /// From this width on, the selected resource is shown to the right.
@@ -129,12 +129,9 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if app.row_count() == 0 {
         let text = match app.filter.is_empty() {
             true => format!("no resource is reported{}", limits(app)),
-            false => "no resource matches the filter; Esc clears it".to_owned(),
+            false => app.no_match("resource"),
         };
-        let lines = wrap(&text, usize::from(area.width.saturating_sub(2)));
-        for (y, line) in (area.y..area.bottom()).zip(lines) {
-            canvas.put(area.x + 1, y, area.width.saturating_sub(1), &line, theme.dim());
-        }
+        table::put_empty(canvas, area, &text);
         return;
     }
     let plan = Plan::new(app, area);

@@ -124,9 +124,9 @@ fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             (None, _) => "waiting for the first sample".to_owned(),
             (_, Some(pin)) => format!("no listed task of {} matches; Esc shows all", pin.name()),
             _ if app.filter.is_empty() => "no tasks".to_owned(),
-            _ => "no task matches the filter; Esc clears it".to_owned(),
+            _ => app.no_match("task"),
         };
-        canvas.put(area.x + 1, area.y + 1, area.width - 1, &text, theme.dim());
+        table::put_empty(canvas, area, &text);
     }
 }
 

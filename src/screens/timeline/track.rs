@@ -43,7 +43,7 @@ pub(super) fn draw(
         }
     }
     canvas.put(area.x, area.y, 5, &format!(" w{worker}"), theme.title());
-    if app.cursor().is_at(worker) {
+    if worker == app.timeline_worker() {
         canvas.highlight(Rect::new(area.x, area.y, 4, 1), theme.selected());
     }
     let column = app.timeline.cursor_column(app.polls(), worker_bar.cells.len());

@@ -8,7 +8,7 @@ use crate::{
     app::{App, HitTarget},
     model::{Cell, Column, Emphasis, Field, FieldKind, Row, TargetModel, Width},
     screens::theme::Theme,
-    text::fit_name,
+    text::{fit_name, wrap},
 };
 
 /// The columns with the names of the rows.
@@ -283,6 +283,14 @@ pub fn finish_row(app: &App, canvas: &mut Canvas<'_>, area: Rect, row: usize, y:
     canvas.on_click(line, HitTarget::Row(row));
     if app.cursor().is_at(row) {
         canvas.highlight(line, canvas.theme.selected());
+    }
+}
+
+/// Writes why a table has no rows, below its titles.
+pub fn put_empty(canvas: &mut Canvas<'_>, area: Rect, text: &str) {
+    let width = area.width.saturating_sub(2);
+    for (y, line) in (area.y + 1..area.bottom()).zip(wrap(text, width.into())) {
+        canvas.put(area.x + 1, y, width, &line, canvas.theme.dim());
     }
 }
 

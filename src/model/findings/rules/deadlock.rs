@@ -169,7 +169,7 @@ fn cycle(ctx: &RuleContext<'_>, path: &[Edge<'_>]) -> Option<Finding> {
     let steps = path.iter().filter_map(|Edge { resource, wait, .. }| {
         Some(format!("{} for {}", ctx.name(ctx.target.task(wait.task)?), resource.name()))
     });
-    let steps = steps.collect::<Vec<_>>().join(", ");
+    let steps = first_of(steps.collect(), ", ");
     let shortest = path.iter().map(|edge| edge.wait.age_ns).min()?;
     let sentence = format!(
         "{} tasks probably wait for each other for {}: {steps}",
@@ -198,11 +198,22 @@ fn full_channels(ctx: &RuleContext<'_>, contended: &[ContendedResource<'_>]) -> 
     let sentence = format!(
         "{} have waited {} to send to full channels: a possible cycle, because receivers are not \
          reported",
-        names.join(" and "),
+        first_of(names, " and "),
         duration(shortest)
     );
     let finding = candidate(ctx, stuck[0], stuck[0].longest()?, sentence);
     Some(Finding { measure: shortest, severity: Severity::Info, fix: CHANNELS, ..finding })
+}
+
+/// The first texts, and the number of the others.
+fn first_of(mut texts: Vec<String>, separator: &str) -> String {
+    const SHOWN: usize = 5;
+    let others = texts.len().saturating_sub(SHOWN);
+    if others > 0 {
+        texts.truncate(SHOWN);
+        texts.push(format!("{others} more"));
+    }
+    texts.join(separator)
 }
 
 /// A finding about the task of `wait`.

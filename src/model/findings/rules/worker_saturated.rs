@@ -277,7 +277,12 @@ impl WorkerSaturated {
     fn busiest_group<'a>(&mut self, ctx: &RuleContext<'a>) -> Option<BusyGroup<'a>> {
         /// Weight of the earlier shares.
         const KEPT: f64 = 0.75;
-        self.groups.values_mut().for_each(|share| *share *= KEPT);
+        /// A smaller share belongs to a group that has not been busy for a while.
+        const MIN_SHARE: f64 = 1e-3;
+        self.groups.retain(|_, share| {
+            *share *= KEPT;
+            *share >= MIN_SHARE
+        });
         let tasks = ctx.target.tasks.iter().zip(ctx.rates);
         // Closures of the blocking pool do not run on a worker.
         let tasks = tasks.filter(|(task, _)| !task.meta.kind.may_block());
