@@ -46,6 +46,8 @@ pub use reading::Reading;
 pub(crate) use recording::{Recording, SpanBatch, ThreadSpans};
 pub use registry::Registry;
 pub use table::TaskTable;
+#[cfg(feature = "watchdog")]
+pub(crate) use thread::CurrentPolls;
 #[cfg(all(
     feature = "watchdog",
     target_os = "linux",

@@ -68,6 +68,9 @@ pub(crate) struct ThreadSlot {
     /// Start and end of the latest uncounted run of at least [`LONG_NS`]: of a drop, or of a poll
     /// caused by the watchdog.
     long_uncounted: [AtomicU64; 2],
+    /// The poll or drop around all others, and its start, while the current one is nested.
+    outermost: AtomicPtr<TaskCell>,
+    outermost_since: AtomicU64,
 }
 
 /// Bits of `current` for the kind of code that the thread runs.
@@ -78,7 +81,9 @@ impl Tag {
     const DROP: usize = 1;
     /// Neither this code nor the code around it counts as `busy`; a poll nested in it does.
     const UNCOUNTED: usize = 2;
-    const ALL: usize = Self::DROP | Self::UNCOUNTED;
+    /// Another poll or drop is around this one; see `ThreadSlot::outermost`.
+    const NESTED: usize = 4;
+    const ALL: usize = Self::DROP | Self::UNCOUNTED | Self::NESTED;
 }
 
 const _: () = assert!(align_of::<TaskCell>() > Tag::ALL);
@@ -120,6 +125,26 @@ pub struct CurrentPoll {
     pub since: u64,
     /// Whether it is a poll or a drop.
     pub kind: PollKind,
+}
+
+/// The polls and drops that a thread is in: the innermost one, and the one around all others, which is
+/// the same without nesting.
+#[cfg(feature = "watchdog")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CurrentPolls {
+    pub innermost: Option<CurrentPoll>,
+    pub outermost: Option<CurrentPoll>,
+}
+
+#[cfg(feature = "watchdog")]
+impl CurrentPolls {
+    pub(crate) const NONE: CurrentPolls = CurrentPolls { innermost: None, outermost: None };
+
+    /// Whether the thread is in the poll of this task and start.
+    pub(crate) fn contains(&self, (task, since): (u64, u64)) -> bool {
+        let is_same = |poll: CurrentPoll| (poll.task, poll.since) == (task, since);
+        self.innermost.is_some_and(is_same) || self.outermost.is_some_and(is_same)
+    }
 }
 
 /// A poll on this thread's stack, linked to the one in which it is nested.
@@ -247,6 +272,7 @@ impl ThreadSlot {
         });
         if !outer.task.is_null() {
             self.record_interrupted(outer, at);
+            self.publish_outermost(outer);
         }
         outer
     }
@@ -282,7 +308,23 @@ impl ThreadSlot {
             self.current.store(tagged, Ordering::Release);
             self.since.store(at, Ordering::Relaxed);
         });
+        if !outer.task.is_null() {
+            self.publish_outermost(outer);
+        }
         outer
+    }
+
+    /// Publishes the poll or drop around all others, after one nested in `outer` has become current.
+    /// Not inlined: most polls are not nested.
+    #[cold]
+    fn publish_outermost(&self, outer: RawPoll) {
+        // The one around all others stays the same in deeper nesting.
+        if outer.task.addr() & Tag::NESTED == 0 {
+            self.outermost.store(outer.task, Ordering::Relaxed);
+            self.outermost_since.store(outer.since, Ordering::Relaxed);
+        }
+        let current = self.current.load(Ordering::Relaxed);
+        self.current.store(current.map_addr(|cell| cell | Tag::NESTED), Ordering::Release);
     }
 
     /// Ends a drop, or a poll caused by the watchdog, nested in `outer`.
@@ -390,19 +432,19 @@ impl ThreadSlot {
         });
     }
 
-    /// Task and start of the current poll, read without the lock. Callable in a signal handler on the
-    /// slot's thread, which may be writing: it neither locks, allocates nor waits. The result may
-    /// combine the task of one poll with the start of another, which matches no poll.
+    /// The current polls, read without the lock. Callable in a signal handler on the slot's thread,
+    /// which may be writing: it neither locks, allocates nor waits. The result may combine the task of
+    /// one poll with the start of another, which matches no poll.
     #[cfg(feature = "watchdog")]
-    pub(crate) fn peek_key(&self) -> Option<(u64, u64)> {
-        self.peek().map(|poll| (poll.task, poll.since))
-    }
-
-    /// Like [`peek_key`](Self::peek_key), with the kind.
-    #[cfg(feature = "watchdog")]
-    pub(crate) fn peek(&self) -> Option<CurrentPoll> {
+    pub(crate) fn peek(&self) -> CurrentPolls {
         let task = self.current.load(Ordering::Acquire);
-        RawPoll { task, since: self.since.load(Ordering::Acquire) }.poll()
+        let innermost = RawPoll { task, since: self.since.load(Ordering::Acquire) }.poll();
+        if task.addr() & Tag::NESTED == 0 {
+            return CurrentPolls { innermost, outermost: innermost };
+        }
+        let task = self.outermost.load(Ordering::Acquire);
+        let since = self.outermost_since.load(Ordering::Acquire);
+        CurrentPolls { innermost, outermost: RawPoll { task, since }.poll() }
     }
 
     /// Whether the slot is that of a thread.

@@ -13,7 +13,7 @@ use super::{
     state::{WatchState, increment},
 };
 use crate::{
-    accounting::{Registry, ThreadSlot},
+    accounting::{CurrentPolls, Registry, ThreadSlot},
     lock::lock,
 };
 
@@ -133,7 +133,8 @@ impl PollAnalyzer {
             Capture::Pending(ticket) => {
                 thread.pending = Some(PendingSample { ticket, taken_ns, activity });
             }
-            Capture::Stack(stack, Some((task, poll_began_ns))) => {
+            Capture::Stack(stack, CurrentPolls { innermost: Some(poll), .. }) => {
+                let (task, poll_began_ns) = (poll.task, poll.since);
                 let cause = cause_of(0, None, activity);
                 // A handler that runs late may sample a poll that began after the request.
                 let taken_ns = taken_ns.max(poll_began_ns);
@@ -144,7 +145,7 @@ impl PollAnalyzer {
                     thread.sampled();
                 }
             }
-            Capture::Stack(_, None) => increment(&self.state.discarded),
+            Capture::Stack(..) => increment(&self.state.discarded),
             // Other samples follow, so the reason is not reported.
             Capture::Failed(_) => {}
         }
@@ -218,16 +219,18 @@ impl PollAnalyzer {
             (Capture::Pending(ticket), _) => {
                 poll.pending_capture = Some(PendingCapture { ticket, requested_at, report_due });
             }
-            // The thread reports the poll that it was in, so the stack is never another poll's.
-            (Capture::Stack(stack, Some(captured)), Some(key)) if captured == key => {
+            // The thread reports the polls that it was in, so the stack is never another poll's.
+            (Capture::Stack(stack, polls), Some(key)) if polls.contains(key) => {
                 let (task, began_ns) = key;
-                self.symbolize(at, StackOwner::Poll { os_id, task, began_ns }, stack);
+                let taken_ns = requested_at;
+                self.symbolize(at, StackOwner::Poll { os_id, task, began_ns, taken_ns }, stack);
             }
             // The canary is not polled in between, so the thread was in the same code.
-            (Capture::Stack(stack, None), Some((UNMEASURED, began_ns)))
+            (Capture::Stack(stack, CurrentPolls::NONE), Some((UNMEASURED, began_ns)))
                 if self.state.canary().is_some_and(|canary| canary.waits_since().is_some()) =>
             {
-                let owner = StackOwner::Poll { os_id, task: UNMEASURED, began_ns };
+                let (task, taken_ns) = (UNMEASURED, requested_at);
+                let owner = StackOwner::Poll { os_id, task, began_ns, taken_ns };
                 self.symbolize(at, owner, stack);
             }
             (Capture::Stack(..), _) => increment(&self.state.discarded),
@@ -279,7 +282,10 @@ impl PollAnalyzer {
 /// Stores symbolized stacks with their owner.
 fn store(state: &WatchState, registry: &Registry, owner: StackOwner, stacks: Vec<Stack>) {
     match owner {
-        StackOwner::Poll { .. } => state.log().add_stacks(&owner, stacks, registry.now()),
+        StackOwner::Poll { os_id, task, began_ns, taken_ns } => {
+            let poll = (os_id, task, began_ns);
+            state.log().add_stacks(poll, stacks, (taken_ns, registry.now()));
+        }
         StackOwner::Sample { task, poll_began_ns, taken_ns, cause } => {
             let sample = |stack: Stack| {
                 let stack = Arc::new(stack);
@@ -299,7 +305,10 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
-    use crate::watch::WatchOptions;
+    use crate::{
+        accounting::{CurrentPoll, PollKind},
+        watch::WatchOptions,
+    };
 
     #[test]
     fn stack_of_another_poll_is_discarded() {
@@ -307,8 +316,11 @@ mod tests {
         let state = Arc::new(WatchState::new(&options));
         let mut analyzer = PollAnalyzer::new(options.signal, Arc::clone(&state));
         let mut poll = PollUnderWatch::new(Some((7, 100)), (100, None), None);
-        let mut accept = |captured| {
-            let capture = Capture::Stack(Unwound::default(), captured);
+        let mut accept = |captured: Option<(u64, u64)>| {
+            let kind = PollKind::Poll;
+            let current = captured.map(|(task, since)| CurrentPoll { task, since, kind });
+            let polls = CurrentPolls { innermost: current, outermost: current };
+            let capture = Capture::Stack(Unwound::default(), polls);
             analyzer.accept_capture(0, &mut poll, 1, capture, (0, 0));
             (state.captured.load(Relaxed), state.discarded.load(Relaxed))
         };

@@ -104,10 +104,17 @@ pub(super) fn run_delay(before: CpuReading, now: CpuReading, began: u64, end: Op
 /// lack a CPU itself.
 #[derive(Debug, Default)]
 pub(super) struct OtherThreads {
-    /// The first times and the latest reading of each thread.
-    threads: HashMap<u32, (ThreadTimes, CpuReading)>,
+    threads: HashMap<u32, OtherThread>,
     /// When the next reading may be taken.
     next_read: u64,
+}
+
+#[derive(Debug)]
+struct OtherThread {
+    first: ThreadTimes,
+    latest: CpuReading,
+    /// Whether it was runnable at the latest reading.
+    was_runnable: bool,
 }
 
 /// Maximum number of threads that are read.
@@ -126,32 +133,34 @@ impl OtherThreads {
         for os_id in platform::other_threads(waiting).into_iter().take(MAX_THREADS) {
             let Some(times) = thread_times(os_id) else { continue };
             let now = clock();
-            self.update(os_id, now, times, || platform::is_runnable(os_id));
+            self.update(os_id, now, times, platform::is_runnable(os_id));
         }
         let now = clock();
         self.next_read = now + PAUSE_FACTOR * now.saturating_sub(began);
     }
 
-    fn update(
-        &mut self,
-        os_id: u32,
-        at: u64,
-        times: ThreadTimes,
-        is_runnable: impl FnOnce() -> bool,
-    ) {
-        let first = (times, CpuReading { at, times, pending_delay_ns: 0 });
-        let (_, latest) = self.threads.entry(os_id).or_insert(first);
-        let mut now = CpuReading::after(latest, at, times);
-        if now.pending_delay_ns > 0 && !is_runnable() {
+    fn update(&mut self, os_id: u32, at: u64, times: ThreadTimes, is_runnable: bool) {
+        let first = || OtherThread {
+            first: times,
+            latest: CpuReading { at, times, pending_delay_ns: 0 },
+            was_runnable: is_runnable,
+        };
+        let thread = self.threads.entry(os_id).or_insert_with(first);
+        let mut now = CpuReading::after(&thread.latest, at, times);
+        // A thread that was asleep and has run since has not lacked a CPU all that time.
+        let has_run = times.cpu_ns > thread.latest.times.cpu_ns;
+        if !is_runnable || (has_run && !thread.was_runnable) {
             now.pending_delay_ns = 0;
         }
-        *latest = now;
+        (thread.latest, thread.was_runnable) = (now, is_runnable);
     }
 
-    /// The largest run-queue delay of one thread since its first reading.
-    pub(super) fn largest_delay(&self) -> u64 {
-        let delays = self.threads.values().map(|(first, latest)| {
-            latest.times.run_delay_ns.saturating_sub(first.run_delay_ns) + latest.pending_delay_ns
+    /// The largest run-queue delay of one thread since its first reading. If the wait has ended, the
+    /// thread with the lock has had a CPU, so that a delay under way began later.
+    pub(super) fn largest_delay(&self, has_ended: bool) -> u64 {
+        let delays = self.threads.values().map(|OtherThread { first, latest, .. }| {
+            let pending = if has_ended { 0 } else { latest.pending_delay_ns };
+            latest.times.run_delay_ns.saturating_sub(first.run_delay_ns) + pending
         });
         delays.max().unwrap_or(0)
     }
@@ -253,14 +262,28 @@ mod tests {
     #[test]
     fn largest_delay_of_another_thread_counts() {
         let mut others = OtherThreads::default();
-        let runnable = || true;
         for (at, one, two) in [(0, times(0, 5), times(9, 9)), (40, times(5, 25), times(9, 9))] {
-            others.update(1, at * MS, one, runnable);
+            others.update(1, at * MS, one, true);
             // Asleep all the time.
-            others.update(2, at * MS, two, || false);
+            others.update(2, at * MS, two, false);
         }
-        assert_eq!(others.largest_delay(), 35 * MS, "20 ms counted, 15 ms at most under way");
-        others.update(1, 60 * MS, times(25, 25), runnable);
-        assert_eq!(others.largest_delay(), 20 * MS);
+        assert_eq!(others.largest_delay(false), 35 * MS, "20 ms counted, 15 ms at most under way");
+        others.update(1, 60 * MS, times(25, 25), true);
+        assert_eq!(others.largest_delay(false), 20 * MS);
+    }
+
+    #[test]
+    fn sleep_of_the_thread_with_the_lock_is_no_delay() {
+        let mut others = OtherThreads::default();
+        for (at, is_runnable) in [(0, false), (100, false)] {
+            others.update(1, at * MS, times(1, 0), is_runnable);
+        }
+        // It has slept for 50 ms more, runs, and releases the lock.
+        others.update(1, 150 * MS, times(2, 0), true);
+        assert_eq!(others.largest_delay(false), 0);
+        // It has lacked a CPU ever since.
+        others.update(1, 170 * MS, times(2, 0), true);
+        assert_eq!(others.largest_delay(false), 20 * MS);
+        assert_eq!(others.largest_delay(true), 0, "after the wait");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Cause, PollRecord, Stack, record::StackOwner};
+use super::{Cause, PollRecord, Stack};
 
 /// Maximum number of different stacks per record.
 const MAX_STACKS: usize = 24;
@@ -91,16 +91,22 @@ impl PollLog {
         }
     }
 
-    /// Adds symbolized stacks of a poll. If it has ended, its record changes at `now`.
-    pub(super) fn add_stacks(&mut self, owner: &StackOwner, stacks: Vec<Stack>, now: u64) {
-        let mut all = self.all_mut();
-        let Some(record) = all.find(|record| record.stack_owner().as_ref() == Some(owner)) else {
-            return;
+    /// Adds symbolized stacks of a poll (thread, task and start), captured at `taken_ns`. If it has ended,
+    /// its record changes at `now`.
+    pub(super) fn add_stacks(
+        &mut self,
+        poll: (u32, u64, u64),
+        stacks: Vec<Stack>,
+        (taken_ns, now): (u64, u64),
+    ) {
+        let is_same = |record: &&mut Arc<PollRecord>| {
+            (record.os_id, record.task, record.began_ns) == (Some(poll.0), poll.1, poll.2)
         };
+        let Some(record) = self.all_mut().find(is_same) else { return };
         let record = Arc::make_mut(record);
         record.unsymbolized = record.unsymbolized.saturating_sub(1);
         record.changed_ns = record.changed_ns.map(|_| now);
-        stacks.into_iter().for_each(|stack| record.add_stack(stack));
+        stacks.into_iter().for_each(|stack| record.add_stack(stack, taken_ns));
     }
 
     /// Fails all stacks that are not symbolized yet, with this reason.
@@ -140,12 +146,6 @@ impl PollLog {
 }
 
 impl PollRecord {
-    /// Identifies the record while stacks of it are symbolized.
-    fn stack_owner(&self) -> Option<StackOwner> {
-        let (task, began_ns) = (self.task, self.began_ns);
-        self.os_id.map(|os_id| StackOwner::Poll { os_id, task, began_ns })
-    }
-
     /// Sets why there is no stack, unless there is one or one is being symbolized.
     pub(super) fn set_no_stack_reason(&mut self, why: &'static str) {
         if self.stacks.is_empty() && self.unsymbolized == 0 {
@@ -153,8 +153,13 @@ impl PollRecord {
         }
     }
 
-    pub(super) fn add_stack(&mut self, stack: Stack) {
+    /// Adds a stack captured at `taken_ns`, after those before it.
+    pub(super) fn add_stack(&mut self, stack: Stack, taken_ns: u64) {
         self.no_stack = None;
+        if stack.is_in_block_in_place() {
+            self.handed_over_ns.get_or_insert(self.latest_stack_ns);
+        }
+        self.latest_stack_ns = taken_ns;
         match self.stacks.iter().position(|(known, _)| known.is_same_location(&stack)) {
             Some(mut at) => {
                 self.stacks[at].1 += 1;
@@ -207,7 +212,7 @@ mod tests {
     fn record_of_a_poll_that_reappears_is_continued() {
         let mut log = PollLog::new(3, 1, 100);
         log.open(0, record(1, 5));
-        log.update(0, |record| record.add_stack(stack("a")));
+        log.update(0, |record| record.add_stack(stack("a"), 10));
         log.close(0, 20, 30);
         log.open(0, record(1, 5));
         let current = log.current(1).expect("it is running");
@@ -218,15 +223,15 @@ mod tests {
 
     #[test]
     fn stack_symbolized_late_changes_the_record_of_an_ended_poll() {
-        let owner = |began_ns| StackOwner::Poll { os_id: 1, task: 1, began_ns };
+        let poll = |began_ns| (1, 1, began_ns);
         let mut log = PollLog::new(3, 1, 100);
         for began in [5, 300] {
             log.open(0, record(1, began));
             log.update(0, |record| record.unsymbolized = 1);
             log.close(0, began + 20, began + 30);
         }
-        log.add_stacks(&owner(5), vec![stack("a")], 700);
-        log.add_stacks(&owner(6), vec![stack("b")], 800);
+        log.add_stacks(poll(5), vec![stack("a")], (10, 700));
+        log.add_stacks(poll(6), vec![stack("b")], (10, 800));
         let of = |log: &PollLog, at: usize| {
             let record = log.records().swap_remove(at);
             (record.captures(), record.unsymbolized, record.changed_ns)
@@ -266,12 +271,12 @@ mod tests {
     fn stacks_are_sorted_by_frequency() {
         let mut record = record(1, 0);
         for name in ["a", "b", "b", "c", "b"] {
-            record.add_stack(stack(name));
+            record.add_stack(stack(name), 1);
         }
         let counts: Vec<_> = record.stacks.iter().map(|(_, count)| *count).collect();
         assert_eq!(counts, [3, 1, 1]);
         for name in 0..100 {
-            record.add_stack(stack(&name.to_string()));
+            record.add_stack(stack(&name.to_string()), 1);
         }
         assert_eq!(record.stacks.len(), MAX_STACKS);
         assert_eq!(record.captures(), 105, "all are counted");

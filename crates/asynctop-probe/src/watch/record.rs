@@ -10,7 +10,7 @@ use super::{Cause, LongPoll, PollImpact, ProfileEntry, Stack, TimeWithoutCpu};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StackOwner {
     /// A long poll, which may have ended.
-    Poll { os_id: u32, task: u64, began_ns: u64 },
+    Poll { os_id: u32, task: u64, began_ns: u64, taken_ns: u64 },
     /// A sample of a busy thread in a short poll.
     Sample { task: u64, poll_began_ns: u64, taken_ns: u64, cause: Cause },
     /// An idle task whose await point was requested.
@@ -70,6 +70,11 @@ pub struct PollRecord {
     /// Number of captured stacks that are being symbolized. They may arrive after the end of the
     /// poll.
     pub unsymbolized: u32,
+    /// Until when the poll is known to have blocked its worker, if a stack was in `block_in_place`: the
+    /// time of the stack before, or the poll's start.
+    pub(super) handed_over_ns: Option<u64>,
+    /// The time of the latest stack; the poll's start before the first one.
+    pub(super) latest_stack_ns: u64,
 }
 
 impl PollRecord {
@@ -96,6 +101,8 @@ impl PollRecord {
             without_cpu: TimeWithoutCpu::default(),
             no_stack: None,
             unsymbolized: 0,
+            handed_over_ns: None,
+            latest_stack_ns: began_ns,
         }
     }
 
@@ -118,13 +125,14 @@ impl PollRecord {
     }
 
     /// The time that the poll blocked its worker, in nanoseconds: its length minus the time without
-    /// a CPU, as far as the watchdog has sampled it. 0 in `block_in_place`, which hands the worker's
-    /// tasks over to another thread.
+    /// a CPU, as far as the watchdog has sampled it. From `block_in_place` on, which hands the worker's
+    /// tasks over to another thread, it blocks none.
     pub fn net_ns(&self) -> u64 {
-        match self.stacks.iter().any(|(stack, _)| stack.is_in_block_in_place()) {
-            true => 0,
-            false => self.length_ns().saturating_sub(self.without_cpu.total_ns()),
-        }
+        let length_ns = match self.handed_over_ns {
+            Some(until_ns) => until_ns.saturating_sub(self.began_ns),
+            None => self.length_ns(),
+        };
+        length_ns.saturating_sub(self.without_cpu.total_ns())
     }
 
     /// Whether the poll cannot be judged yet: the pending stack may show `block_in_place`.
@@ -198,14 +206,23 @@ mod tests {
     }
 
     #[test]
-    fn net_length_of_block_in_place_is_zero() {
+    fn time_from_block_in_place_on_blocks_no_worker() {
         let in_place = ("tokio::task::blocking::block_in_place", 78, FrameKind::Runtime);
         let own = ("my::block_in_place", 8, FrameKind::User);
-        for (frame, net_ns) in [(in_place, 0), (own, 300)] {
-            let inner = ("sleep", 1, FrameKind::Std);
-            let harness = ("instrument::go", 3, FrameKind::Probe);
-            let record = record(vec![(stack(&[inner, frame, harness]).into(), 1)]);
+        let in_frame = |frame| {
+            stack(&[("sleep", 1, FrameKind::Std), frame, ("instrument::go", 3, FrameKind::Probe)])
+        };
+        // The poll is in place from its start on, never, and from somewhere after 150 ns on.
+        let stacks = [[in_place, in_place], [own, own], [own, in_place]];
+        for (frames, net_ns) in stacks.into_iter().zip([0, 300, 150]) {
+            let mut record = record(Vec::new());
+            for (frame, taken_ns) in frames.into_iter().zip([250, 300]) {
+                record.add_stack(in_frame(frame), taken_ns);
+            }
             assert_eq!(record.long_poll().net_ns, Some(net_ns));
+            // The thread works as another one's worker, if at all.
+            record.add_stack(in_frame(own), 350);
+            assert_eq!(record.net_ns(), net_ns);
         }
     }
 

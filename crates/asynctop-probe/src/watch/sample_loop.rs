@@ -24,7 +24,7 @@ use super::{
     steal::{StealReading, StealTime},
     stops::StopDetector,
 };
-use crate::accounting::{CurrentPoll, PollKind, Registry, ThreadSlot};
+use crate::accounting::{CurrentPoll, CurrentPolls, PollKind, Registry, ThreadSlot};
 
 const MS: u64 = 1_000_000;
 /// Minimum time between two samples.
@@ -65,12 +65,34 @@ struct WatchedThread {
     attribution: Attribution,
     /// Time that the thread had spent in polls when this one began.
     busy_before: u64,
+    /// Time in long polls nested in this one, which have records of their own.
+    nested_ns: u64,
+    /// The poll in which this one is nested, while this one is watched instead.
+    outer: Option<Box<WatchedThread>>,
 }
 
-/// The poll that a thread is in, if two consecutive reads agree.
-fn stable_poll(slot: &ThreadSlot) -> Option<CurrentPoll> {
-    let seen = slot.peek();
-    seen.filter(|_| seen == slot.peek())
+/// Maximum number of attempts to read the polls of a thread while it begins or ends one.
+const MAX_ATTEMPTS: usize = 4;
+
+/// The polls that a thread is in, as far as two consecutive reads agree.
+fn stable_polls(slot: &ThreadSlot) -> CurrentPolls {
+    let mut seen = slot.peek();
+    for _ in 0..MAX_ATTEMPTS {
+        let again = slot.peek();
+        if again.outermost == seen.outermost {
+            let innermost = seen.innermost.filter(|_| seen.innermost == again.innermost);
+            return CurrentPolls { innermost, outermost: seen.outermost };
+        }
+        seen = again;
+    }
+    CurrentPolls::NONE
+}
+
+/// The poll to watch: the innermost one if it is long, and otherwise the one around all others, which
+/// may consist of many short ones.
+fn poll_to_watch(polls: CurrentPolls, now: u64, long_ns: u64) -> Option<CurrentPoll> {
+    let is_long = |poll: &CurrentPoll| now.saturating_sub(poll.since) >= long_ns;
+    polls.innermost.filter(is_long).or(polls.outermost)
 }
 
 impl SampleLoop {
@@ -154,32 +176,57 @@ impl SampleLoop {
     /// Samples one thread; returns when its next sample is due.
     fn sample_thread(&mut self, at: usize) -> u64 {
         let slot = self.slots[at];
-        let current = stable_poll(slot);
+        let polls = stable_polls(slot);
+        let now = self.registry.now();
+        let current = poll_to_watch(polls, now, self.long_poll_ns);
         let current = current.or(self.unmeasured_poll(slot, current.is_some()));
         let seen = current.map(|poll| (poll.task, poll.since));
-        let now = self.registry.now();
         let os_id = slot.os_id();
         let cpu_before = self.cpu_accounts[at].read(os_id, now);
         self.analyzer.collect_capture(at, &mut self.threads[at].poll, slot, now);
         if seen != self.threads[at].poll.key {
             let baseline = self.poll_ended(at, seen.map(|(_, began)| began), now);
-            let baseline = baseline.filter(|_| slot.peek_key() == seen);
+            let baseline = baseline.filter(|_| seen.is_some_and(|key| slot.peek().contains(key)));
             let account = &self.cpu_accounts[at];
             let cpu_ns = account.latest().map(|reading| reading.times.cpu_ns);
-            let cpu_before = cpu_before.or_else(|| account.assumed_before(seen?.1));
-            self.threads[at] = WatchedThread {
-                poll: PollUnderWatch::new(seen, (now, cpu_ns), cpu_before),
-                kind: current.map(|poll| poll.kind).unwrap_or_default(),
-                steal_before: self.steal.latest(),
-                baseline,
-                ..WatchedThread::default()
+            let mut last = std::mem::take(&mut self.threads[at]);
+            let is_running =
+                |poll: &PollUnderWatch| poll.key.is_some_and(|key| polls.contains(key));
+            let mut outer = last.outer.take().filter(|outer| is_running(&outer.poll));
+            if is_running(&last.poll) {
+                last.outer = outer;
+                outer = Some(Box::new(last));
+            } else if let (Some(outer), Some((_, began))) = (&mut outer, last.poll.key) {
+                outer.nested_ns += now.saturating_sub(began);
+            }
+            self.threads[at] = match outer {
+                // The times before it began are those read then.
+                Some(mut outer) if outer.poll.key == seen => {
+                    outer.poll.cause_sampled = (now, cpu_ns);
+                    (outer.is_long, outer.baseline) = (false, baseline);
+                    *outer
+                }
+                outer => WatchedThread {
+                    poll: PollUnderWatch::new(
+                        seen,
+                        (now, cpu_ns),
+                        cpu_before.or_else(|| account.assumed_before(seen?.1)),
+                    ),
+                    kind: current.map(|poll| poll.kind).unwrap_or_default(),
+                    steal_before: self.steal.latest(),
+                    baseline,
+                    outer,
+                    ..WatchedThread::default()
+                },
             };
         }
         let busy_thread = &mut self.busy_threads[at];
         self.analyzer.collect_sample(busy_thread, now);
         let is_due = busy_thread.is_due(now, || slot.read(now).busy);
         let Some((task, began)) = seen else { return u64::MAX };
-        let age = now.saturating_sub(began);
+        // Long polls nested in this one have records of their own.
+        let nested_ns = self.threads[at].nested_ns;
+        let age = now.saturating_sub(began).saturating_sub(nested_ns);
         if age < self.long_poll_ns {
             if is_due {
                 self.analyzer.sample(&mut self.busy_threads[at], slot, now);
@@ -187,7 +234,7 @@ impl SampleLoop {
             // Few polls of a healthy program reach a quarter of the threshold, so these are
             // detected without delay.
             let delay = if age < self.long_poll_ns / 4 { MAX_DETECTION_DELAY_NS } else { 0 };
-            return began + self.long_poll_ns + delay;
+            return began + nested_ns + self.long_poll_ns + delay;
         }
         if !self.threads[at].is_long {
             self.poll_became_long(at, task, began, now);
@@ -228,7 +275,7 @@ impl SampleLoop {
         }
         let thread = self.slots[at].read(now);
         // Limits the length when the poll ends; 0, which is no limit, if it has ended already.
-        let is_same = thread.current.is_some_and(|poll| (poll.task, poll.since) == (task, began));
+        let is_same = self.slots[at].peek().contains((task, began));
         let busy_before = thread.busy.saturating_sub(now.saturating_sub(began));
         self.threads[at].busy_before = if is_same { busy_before } else { 0 };
         let identity = self
@@ -256,7 +303,7 @@ impl SampleLoop {
     /// poll gets no impact.
     fn read_baseline(&mut self, at: usize, poll: (u64, u64), runtime: Option<u32>) {
         let baseline = self.impact.baseline(at, runtime);
-        self.threads[at].baseline = baseline.filter(|_| self.slots[at].peek_key() == Some(poll));
+        self.threads[at].baseline = baseline.filter(|_| self.slots[at].peek().contains(poll));
     }
 
     /// Records how long the poll on a thread has lasted, and how much of that the thread was
@@ -280,7 +327,7 @@ impl SampleLoop {
         let others = thread.poll.other_threads.as_ref();
         let without_cpu = TimeWithoutCpu {
             run_delay_ns: run_delay.unwrap_or(0),
-            lock_holder_ns: others.map_or(0, |others| others.largest_delay()),
+            lock_holder_ns: others.map_or(0, |others| others.largest_delay(ended.is_some())),
             steal_ns: self.steal.since(&thread.steal_before, now),
             stopped_ns: Stop::overlap_ns(&self.state.stops(), began, until),
         };
@@ -342,10 +389,7 @@ mod tests {
     use std::{future::Future, pin::pin, task::Context};
 
     use super::*;
-    use crate::{
-        accounting::on_drop::OnDrop,
-        watch::{WatchStats, Watchdog},
-    };
+    use crate::accounting::on_drop::OnDrop;
 
     fn sample_loop() -> SampleLoop {
         let options = WatchOptions::default();
@@ -391,6 +435,57 @@ mod tests {
             longest,
             "the length does not depend on when the end is detected"
         );
+    }
+
+    #[test]
+    fn long_poll_that_consists_of_short_ones_is_recorded() {
+        let mut sample_loop = sample_loop();
+        let registry = sample_loop.registry;
+        let state = sample_loop.state.clone();
+        let mut outer = None;
+        in_a_poll(registry, || {
+            registry.thread_slots(&mut sample_loop.slots);
+            outer = sample_loop.slots[0].peek().innermost;
+            let due = sample_loop.sample();
+            while registry.now() < due {
+                in_a_poll(registry, || ());
+            }
+            while state.log().records().is_empty() {
+                // Each sample finds the thread in a short poll.
+                in_a_poll(registry, || {
+                    in_a_poll(registry, || assert!(sample_loop.sample() > 0));
+                });
+            }
+        });
+        let records = state.log().records();
+        let recorded = records.iter().any(|poll| {
+            outer.is_some_and(|outer| (outer.task, outer.since) == (poll.task, poll.began_ns))
+        });
+        assert!(recorded, "{records:#?}");
+    }
+
+    #[test]
+    fn poll_around_a_long_one_keeps_its_times() {
+        let mut sample_loop = sample_loop();
+        let registry = sample_loop.registry;
+        in_a_poll(registry, || {
+            sample_loop.sample();
+            let (outer, before) =
+                (sample_loop.threads[0].poll.key, sample_loop.threads[0].poll.cpu_before);
+            in_a_poll(registry, || {
+                let began = registry.now();
+                while sample_loop.threads[0].poll.key == outer {
+                    sample_loop.sample();
+                }
+                assert!(sample_loop.threads[0].poll.key.is_some());
+                assert!(registry.now() - began >= sample_loop.long_poll_ns);
+            });
+            sample_loop.sample();
+            let thread = &sample_loop.threads[0];
+            assert_eq!(thread.poll.key, outer);
+            assert_eq!(thread.poll.cpu_before, before, "read before it began");
+            assert!(thread.nested_ns >= sample_loop.long_poll_ns, "{}", thread.nested_ns);
+        });
     }
 
     #[test]
@@ -492,19 +587,5 @@ mod tests {
         let records = state.log().records();
         assert!(records[0].ended_ns.is_some());
         assert_eq!(u64::from(records[0].captures()), state.captured.load(Relaxed));
-    }
-
-    #[test]
-    fn watchdog_stops_when_it_is_dropped() {
-        let watchdog =
-            Watchdog::start(Registry::leak(), WatchOptions::default()).expect("a thread");
-        let handle = watchdog.handle().clone();
-        while handle.stats() == WatchStats::default() {
-            thread::yield_now();
-        }
-        drop(watchdog);
-        let samples = handle.stats().samples;
-        assert_eq!(handle.stats().samples, samples);
-        assert!(handle.records().is_empty());
     }
 }

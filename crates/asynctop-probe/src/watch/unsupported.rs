@@ -1,7 +1,7 @@
 //! Platforms on which stacks cannot be captured: long polls are recorded without stacks.
 
 use super::{AwaitState, StackOwner, Symbolized, cause::Activity};
-use crate::accounting::{Registry, ThreadSlot};
+use crate::accounting::{CurrentPolls, Registry, ThreadSlot};
 
 const UNAVAILABLE: &str = "stacks are unavailable on this platform";
 
@@ -24,8 +24,8 @@ pub(super) struct Unwound;
 pub(super) enum Capture {
     /// It has not arrived yet.
     Pending(Ticket),
-    /// The stack, and the poll that the thread was in: task and start.
-    Stack(Unwound, Option<(u64, u64)>),
+    /// The stack, and the polls that the thread was in.
+    Stack(Unwound, CurrentPolls),
     /// No stack, with the reason.
     Failed(&'static str),
 }
@@ -85,6 +85,11 @@ impl StackCapturer {
     pub(super) fn no_response_reason(&self, _os_id: u32) -> &'static str {
         match *self {}
     }
+}
+
+/// Not known.
+pub(super) fn process_cpu_time() -> Option<u64> {
+    None
 }
 
 /// Nanoseconds that a thread has spent on the CPU.

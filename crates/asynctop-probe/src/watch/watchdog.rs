@@ -242,6 +242,19 @@ mod tests {
     use crate::watch::record::testing::record;
 
     #[test]
+    fn watchdog_stops_when_it_is_dropped() {
+        let watchdog =
+            Watchdog::start(Registry::leak(), WatchOptions::default()).expect("a thread");
+        let handle = watchdog.handle().clone();
+        while handle.stats() == WatchStats::default() {
+            thread::yield_now();
+        }
+        drop(watchdog);
+        assert_eq!(Arc::strong_count(&handle.state), 1, "its thread has ended");
+        assert!(handle.records().is_empty());
+    }
+
+    #[test]
     fn settle_gives_the_reason_for_a_stack_that_is_not_symbolized_in_time() {
         let state = Arc::new(WatchState::new(&WatchOptions::default()));
         let handle = WatchHandle { registry: Registry::leak(), state: Arc::clone(&state) };

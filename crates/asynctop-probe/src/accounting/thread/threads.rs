@@ -128,6 +128,8 @@ impl Threads {
             owner: Mutex::new(Some(owner)),
             os_id: AtomicU32::new(os_id()),
             long_uncounted: [AtomicU64::new(0), AtomicU64::new(0)],
+            outermost: AtomicPtr::default(),
+            outermost_since: AtomicU64::new(0),
         }));
         if self.is_recording.load(Ordering::Relaxed) {
             slot.set_recording(true);

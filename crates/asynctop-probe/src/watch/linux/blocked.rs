@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use asynctop_stack::{StackCopy, Unwinder, Unwound, copy_stack};
 
 use super::os::{self, CallReport};
-use crate::accounting::ThreadSlot;
+use crate::accounting::{CurrentPolls, ThreadSlot};
 
 /// Maximum number of bytes copied, from the stack pointer up.
 const MAX_BYTES: usize = 256 * 1024;
@@ -25,14 +25,13 @@ pub(super) struct Sleep {
     report: CallReport,
     /// Number of times that the thread has begun to sleep, including this one.
     switches: u64,
-    /// The poll that the thread is in: task and start.
-    poll: Option<(u64, u64)>,
+    polls: CurrentPolls,
 }
 
 /// The result of copying a thread's stack.
 pub(super) enum CopyOutcome {
-    /// The stack, and the poll that the thread is in: task and start.
-    Stack(Unwound, Option<(u64, u64)>),
+    /// The stack, and the polls that the thread is in.
+    Stack(Unwound, CurrentPolls),
     /// The thread did not stay asleep, so the copy may be inconsistent.
     Moved,
     /// No stack, with the reason.
@@ -56,12 +55,12 @@ impl BlockedThreads {
             return CopyOutcome::Failed("/proc/self/task/*/syscall has an unknown format");
         };
         let Some(switches) = os::voluntary_switches(os_id) else { return CopyOutcome::Moved };
-        let poll = slot.and_then(ThreadSlot::peek_key);
-        let sleep = Sleep { report, switches, poll };
+        let polls = slot.map(ThreadSlot::peek).unwrap_or_default();
+        let sleep = Sleep { report, switches, polls };
         if let Some((last, unwound)) = self.last.get(&os_id)
             && *last == sleep
         {
-            return CopyOutcome::Stack(unwound.clone(), poll);
+            return CopyOutcome::Stack(unwound.clone(), polls);
         }
         let len = match copy_stack(registers.sp, &mut self.bytes) {
             Ok(len) => len,
@@ -79,7 +78,7 @@ impl BlockedThreads {
             self.last.clear();
         }
         self.last.insert(os_id, (sleep, unwound.clone()));
-        CopyOutcome::Stack(unwound, poll)
+        CopyOutcome::Stack(unwound, polls)
     }
 }
 
@@ -104,7 +103,7 @@ mod tests {
             let report = CallReport::read(id);
             let reads = matches!(report.activity(), Activity::Call(call) if call.name.as_deref() == Some("read"));
             if reads
-                && let CopyOutcome::Stack(stack, None) =
+                && let CopyOutcome::Stack(stack, CurrentPolls::NONE) =
                     blocked.copy(id, report, None, &mut unwinder)
             {
                 return stack.addresses;

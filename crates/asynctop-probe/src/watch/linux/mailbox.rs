@@ -15,7 +15,7 @@ use std::{
 use asynctop_stack::{CopyError, Registers, StackCopy, copy_stack};
 use libc::c_void;
 
-use crate::accounting::ThreadSlot;
+use crate::accounting::{CurrentPolls, ThreadSlot};
 
 /// Maximum number of bytes copied, from the stack pointer up. Enough for hundreds of frames; the
 /// outer ones are the runtime's.
@@ -56,9 +56,7 @@ pub(super) struct CopiedStack {
     registers: Registers,
     /// Number of copied bytes, from the stack pointer up.
     len: Result<usize, CopyError>,
-    task: u64,
-    began: u64,
-    has_poll: bool,
+    polls: CurrentPolls,
     bytes: [u8; MAX_BYTES],
 }
 
@@ -71,9 +69,7 @@ impl Mailbox {
             copied: UnsafeCell::new(CopiedStack {
                 registers: Registers::pointers(0, 0),
                 len: Ok(0),
-                task: 0,
-                began: 0,
-                has_poll: false,
+                polls: CurrentPolls::NONE,
                 bytes: [0; MAX_BYTES],
             }),
         }
@@ -81,9 +77,9 @@ impl Mailbox {
 }
 
 impl CopiedStack {
-    /// Task and start of the poll that the thread was in.
-    pub(super) fn poll(&self) -> Option<(u64, u64)> {
-        self.has_poll.then_some((self.task, self.began))
+    /// The polls that the thread was in.
+    pub(super) fn polls(&self) -> CurrentPolls {
+        self.polls
     }
 
     pub(super) fn stack(&self) -> StackCopy<'_> {
@@ -167,9 +163,8 @@ pub(super) fn answer(thread: u32, registers: Registers) {
         let copied = unsafe { &mut *mailbox.copied.get() };
         copied.registers = registers;
         // SAFETY: null, or a slot, which is never freed.
-        let poll = unsafe { mailbox.slot.load(Relaxed).as_ref() }.and_then(ThreadSlot::peek_key);
-        copied.has_poll = poll.is_some();
-        (copied.task, copied.began) = poll.unwrap_or((0, 0));
+        let slot = unsafe { mailbox.slot.load(Relaxed).as_ref() };
+        copied.polls = slot.map_or(CurrentPolls::NONE, ThreadSlot::peek);
         copied.len = copy_stack(registers.sp, &mut copied.bytes);
         let done = generation | DONE;
         if mailbox.word.compare_exchange(copying, done, Release, Relaxed).is_err() {

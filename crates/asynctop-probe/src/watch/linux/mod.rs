@@ -28,10 +28,10 @@ pub(super) use cpu_times::{
     thread_times,
 };
 pub(in crate::watch) use mailbox::Ticket;
-pub(super) use os::{cpu_time, steal_time, thread_activity};
+pub(super) use os::{cpu_time, process_cpu_time, steal_time, thread_activity};
 
 use super::{AwaitState, StackOwner, Symbolized, cause::Activity};
-use crate::accounting::{Registry, SignalStack, ThreadSlot};
+use crate::accounting::{CurrentPolls, Registry, SignalStack, ThreadSlot};
 use asynctop_stack::{StackCopy, Unwinder};
 use blocked::{BlockedThreads, CopyOutcome};
 use mailbox::CopiedStack;
@@ -42,8 +42,8 @@ use signal::RequestOutcome;
 pub(super) enum Capture {
     /// It has not arrived yet.
     Pending(Ticket),
-    /// The stack, and the poll that the thread was in: task and start.
-    Stack(Unwound, Option<(u64, u64)>),
+    /// The stack, and the polls that the thread was in.
+    Stack(Unwound, CurrentPolls),
     /// No stack, with the reason.
     Failed(&'static str),
 }
@@ -120,7 +120,9 @@ impl StackCapturer {
                 Activity::Call(_) | Activity::Blocked => {}
             }
             match self.blocked.copy(os_id, report, Some(slot), &mut self.unwinder) {
-                CopyOutcome::Stack(stack, poll) => return (activity, Capture::Stack(stack, poll)),
+                CopyOutcome::Stack(stack, polls) => {
+                    return (activity, Capture::Stack(stack, polls));
+                }
                 CopyOutcome::Failed(why) => return (activity, Capture::Failed(why)),
                 CopyOutcome::Moved => {}
             }
@@ -156,12 +158,12 @@ impl StackCapturer {
         let result = wait_for(&ticket, timeout, |copied| {
             let stack: StackCopy<'_> = copied.stack();
             signals.interrupting += u64::from(stack.registers.call_was_interrupted());
-            (unwinder.unwind(&stack), copied.poll())
+            (unwinder.unwind(&stack), copied.polls())
         });
         match result {
             None => Capture::Pending(ticket),
             Some(Err(why)) => Capture::Failed(why),
-            Some(Ok((unwound, poll))) => Capture::Stack(unwound, poll),
+            Some(Ok((unwound, polls))) => Capture::Stack(unwound, polls),
         }
     }
 

@@ -17,12 +17,20 @@ pub(super) fn this_thread() -> u32 {
 /// system call, no file.
 pub(in crate::watch) fn cpu_time(os_id: u32) -> Option<u64> {
     // The kernel's number for the CPU clock (2) of one thread (4).
-    let clock = (!os_id.cast_signed() << 3) | 4 | 2;
+    clock_time((!os_id.cast_signed() << 3) | 4 | 2)
+}
+
+/// Nanoseconds that all threads of this process have spent on the CPU.
+pub(in crate::watch) fn process_cpu_time() -> Option<u64> {
+    clock_time(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn clock_time(clock: libc::clockid_t) -> Option<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result; an invalid clock is an error.
-    let is_alive = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
+    let is_read = unsafe { libc::clock_gettime(clock, &raw mut time) } == 0;
     let nanos = time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64;
-    is_alive.then_some(nanos)
+    is_read.then_some(nanos)
 }
 
 /// Steal time of each CPU since boot, in nanoseconds: time in which it was needed and the hypervisor

@@ -6,7 +6,7 @@ use std::{
     ptr,
     sync::{
         Mutex,
-        atomic::{AtomicI32, AtomicUsize, Ordering::*},
+        atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::*},
     },
 };
 
@@ -86,11 +86,17 @@ static PREVIOUS: [PreviousHandler; 65] = [const { PreviousHandler::new() }; 65];
 struct PreviousHandler {
     handler: AtomicUsize,
     flags: AtomicI32,
+    /// Whether ours has been installed.
+    is_replaced: AtomicBool,
 }
 
 impl PreviousHandler {
     const fn new() -> Self {
-        PreviousHandler { handler: AtomicUsize::new(libc::SIG_DFL), flags: AtomicI32::new(0) }
+        PreviousHandler {
+            handler: AtomicUsize::new(libc::SIG_DFL),
+            flags: AtomicI32::new(0),
+            is_replaced: AtomicBool::new(false),
+        }
     }
 }
 
@@ -118,6 +124,13 @@ pub(super) fn install(signal: c_int) -> Result<(), String> {
     if old.sa_sigaction == our_address() {
         return Ok(());
     }
+    // A handler that was installed on top of ours probably calls it. On top of that one, each would call
+    // the other without end.
+    let is_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&old.sa_sigaction);
+    if previous.is_replaced.load(Relaxed) && is_handler && calls_ours(signal) {
+        return Ok(());
+    }
+    previous.is_replaced.store(true, Relaxed);
     // Before ours is installed, because the first signal may arrive immediately.
     previous.flags.store(old.sa_flags, Relaxed);
     previous.handler.store(old.sa_sigaction, Release);
@@ -130,6 +143,14 @@ pub(super) fn install(signal: c_int) -> Result<(), String> {
         return error();
     }
     Ok(())
+}
+
+/// Whether the installed handler calls ours.
+fn calls_ours(signal: c_int) -> bool {
+    unblock(signal);
+    let request = super::first_request(signal, super::os::this_thread());
+    // A signal to the calling thread is handled before the call returns.
+    request.is_ok_and(|ticket| ticket.copied().is_some())
 }
 
 /// The signals that are blocked while our handler, and the previous handler that it calls, run: no

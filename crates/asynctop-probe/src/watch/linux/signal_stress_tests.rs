@@ -171,7 +171,7 @@ fn handler_takes_no_lock() {
             let ticket = sent(signal::request_copy(SIGNAL, this_thread(), Some(slots[0])));
             let copied =
                 ticket.copied().expect("a signal to the calling thread is delivered immediately");
-            copied.expect("a stack").poll()
+            copied.expect("a stack").polls().innermost
         })
     }));
     let Poll::Ready(poll) = hog.poll(&mut Context::from_waker(Waker::noop())) else {

@@ -125,6 +125,13 @@ fn listener_installed_after_the_watchdog_and_the_watchdog_both_work() {
         wait_for_captures(&watchdog);
         assert_receives(&load, listener, threads[0], number);
         wait_for_captures(&watchdog);
+        // Each check of `testing` starts a watchdog.
+        let options = WatchOptions { signal: number, ..WatchOptions::default() };
+        let second = Watchdog::start(registry, options).unwrap();
+        assert_eq!(second.handle().no_stacks(), None);
+        assert_receives(&load, load.listen(number), threads[0], number);
+        wait_for_captures(&second);
+        wait_for_captures(&watchdog);
     });
 }
 
