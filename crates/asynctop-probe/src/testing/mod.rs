@@ -65,12 +65,13 @@ mod hang;
 mod report;
 
 use std::{
+    collections::BTreeSet,
     future::{Future, poll_fn},
     pin::pin,
     time::Duration,
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     accounting::Registry,
@@ -113,8 +114,9 @@ impl Check {
 
     /// Makes a test that takes this long fail, with the state of each measured task and, where [await
     /// points are available](crate::watch::WatchHandle::request_await_point), the chain of awaits in
-    /// which it waits. If the test's own thread is blocked, so that it cannot fail, the message is written to
-    /// stderr and the process ends with exit code 101.
+    /// which it waits. If the test's own thread is blocked, so that it cannot fail, or another one is, so that
+    /// its runtime cannot be dropped, the message is written to stderr and the process ends with exit code
+    /// 101.
     pub fn hang_after(self, time: Duration) -> Self {
         Check { hang_after: Some(time), ..self }
     }
@@ -124,9 +126,8 @@ impl Check {
     /// # Panics
     /// As [`run`], and if the test hangs.
     pub async fn run<F: Future>(self, test: F) -> F::Output {
-        static RUNNING: Mutex<()> = Mutex::const_new(());
-        let _running = RUNNING.lock().await;
         let registry = Registry::global();
+        let running = RunningCheck::start(registry).await;
         let began = registry.now();
         let options = WatchOptions {
             long_poll: self.limit,
@@ -150,9 +151,37 @@ impl Check {
         })
         .await;
         drop((hang_detector, canary));
-        if let Some(report) = report::blocked(watchdog.handle(), began, self.limit) {
+        if let Some(report) =
+            report::blocked(watchdog.handle(), began, self.limit, &running.leftover)
+        {
             panic!("{report}");
         }
         output
+    }
+}
+
+/// The check that runs. The next one starts when this is dropped.
+struct RunningCheck {
+    registry: &'static Registry,
+    /// Keys of the measured tasks that earlier checks have left: their runtimes may still poll or drop
+    /// them.
+    leftover: MutexGuard<'static, BTreeSet<u64>>,
+}
+
+impl RunningCheck {
+    async fn start(registry: &'static Registry) -> RunningCheck {
+        static LEFTOVER: Mutex<BTreeSet<u64>> = Mutex::const_new(BTreeSet::new());
+        RunningCheck { registry, leftover: LEFTOVER.lock().await }
+    }
+}
+
+impl Drop for RunningCheck {
+    fn drop(&mut self) {
+        self.leftover.clear();
+        self.registry.scan(self.registry.now(), |task| {
+            if !task.reading.state.is_done() {
+                self.leftover.insert(task.key());
+            }
+        });
     }
 }

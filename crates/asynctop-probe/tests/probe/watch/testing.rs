@@ -312,3 +312,43 @@ fn hang_ends_the_process_if_the_thread_of_the_test_is_blocked() {
     assert!(message.contains("the test hangs"), "{message}");
     assert!(message.contains("the test: polling for"), "{message}");
 }
+
+#[test]
+fn hang_ends_the_process_if_the_runtime_cannot_be_dropped() {
+    let blocked = own_process(|| {
+        let check = Check::new(GENEROUS).hang_after(Duration::from_millis(300));
+        multi_thread().block_on(check.run(async {
+            asynctop_probe::spawn_named("blocker", async {
+                loop {
+                    nap();
+                }
+            });
+            std::future::pending::<()>().await
+        }));
+    });
+    let Some(mut blocked) = blocked else { return };
+    let output = blocked.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{message}");
+    assert!(message.contains("blocker (spawned at"), "{message}");
+}
+
+#[test]
+fn tasks_that_an_earlier_check_has_left_do_not_count() {
+    in_own_process(|| {
+        let first = multi_thread();
+        first.block_on(testing::run(LIMIT, async {
+            let flush = Flush;
+            asynctop_probe::spawn(async move {
+                let _flush = flush;
+                std::future::pending::<()>().await;
+            });
+        }));
+        current_thread().block_on(testing::run(LIMIT, async {
+            let dropping = thread::spawn(move || drop(first));
+            while !dropping.is_finished() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }));
+    });
+}
