@@ -1,14 +1,15 @@
 //! Measures tasks of a Tokio program exactly: their polls, their wakes, and their busy, scheduled
 //! and idle time. Only tasks that are spawned or wrapped with this crate are measured.
 //!
-//! All modules may use `asynctop-snapshot` and `lock`, which has locks that ignore poisoning.
-//!
-//! | module | contents | may depend on |
-//! |---|---|---|
-//! | `accounting` | a cell per task, threads, wakers, the clock; re-exported here | |
-//! | `watch` | the watchdog: polls that block their thread, with line and cause (feature `watchdog`) | `accounting`, `asynctop-stack` |
-//! | `sampler` | samples the tasks and the runtime of this process into snapshots; re-exported here | `accounting`, `watch` |
-//! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) | `accounting`, `watch` |
+//! | entry point | use |
+//! |---|---|
+//! | [`spawn`], [`spawn_named`] | spawn a task and measure it |
+//! | [`instrument_task`], [`instrument`] | measure a future that is spawned by other means, or a part of a task |
+//! | [`stage`] | set the stage of the current task |
+//! | [`Registry`] | read the statistics of the measured tasks |
+//! | [`LocalSampler`] | take snapshots of the tasks, the runtime and its workers |
+//! | `watch::Watchdog` | record polls that block their thread, with line and cause (feature `watchdog`) |
+//! | `testing` | tests that fail when something blocks a worker (feature `watchdog`) |
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -22,6 +23,15 @@
 //! });
 //! # }
 //! ```
+
+// All modules may use `asynctop-snapshot` and `lock`, which has locks that ignore poisoning.
+//
+// | module | contents | may depend on |
+// |---|---|---|
+// | `accounting` | a cell per task, threads, wakers, the clock; re-exported here | |
+// | `watch` | the watchdog: polls that block their thread, with line and cause | `accounting`, `asynctop-stack` |
+// | `sampler` | samples the tasks and the runtime of this process into snapshots; re-exported here | `accounting`, `watch` |
+// | `testing` | tests that fail when something blocks a worker | `accounting`, `watch` |
 
 mod accounting;
 mod lock;

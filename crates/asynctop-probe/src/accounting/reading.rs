@@ -9,32 +9,32 @@ pub(crate) enum Outcome {
     Panicked,
 }
 
-/// One coherent reading of a ledger. All times in nanoseconds.
+/// One coherent reading of a task's statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The state of the task.
     pub state: State,
     /// When the state began, in nanoseconds on the probe's clock.
     pub since: u64,
-    /// Time from the spawn to the reading, or to the end of the task. Always
+    /// Time from the spawn to the reading, or to the end of the task, in nanoseconds. Always
     /// `busy + scheduled + idle`.
     pub lifetime: u64,
-    /// Time inside `poll`, the running poll included.
+    /// Time inside `poll`, the running poll included, in nanoseconds.
     pub busy: u64,
-    /// Time between a wake (or the spawn) and the poll that follows it.
+    /// Time between a wake (or the spawn) and the poll that follows it, in nanoseconds.
     pub scheduled: u64,
     /// Time between the end of a poll and the next wake, before the first poll of a future that is
-    /// not a separate task, and while the future is dropped.
+    /// not a separate task, and while the future is dropped, in nanoseconds.
     pub idle: u64,
-    /// Polls begun, the running one included.
+    /// Number of polls begun, the running one included.
     pub polls: u64,
-    /// Calls of `wake` on wakers of this task.
+    /// Number of calls of `wake` on wakers of this task.
     pub wakes: u64,
-    /// Wakes from inside the task's own poll; part of `wakes`.
+    /// Number of wakes from inside the task's own poll; part of `wakes`.
     pub self_wakes: u64,
-    /// The longest poll, the running one included.
+    /// The longest poll, the running one included, in nanoseconds.
     pub max_poll: u64,
-    /// The longest scheduling delay, the running one included.
+    /// The longest scheduling delay, the running one included, in nanoseconds.
     pub max_delay: u64,
 }
 

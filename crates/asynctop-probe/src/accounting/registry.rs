@@ -106,7 +106,11 @@ impl Registry {
     /// Visits every live and every recently ended task, with statistics at the same `now`.
     ///
     /// Does not block spawning or polling; only the slots of ended tasks are not reused during a
-    /// scan. `visit` must not scan the same registry or call [`table`](Self::table): a deadlock.
+    /// scan.
+    ///
+    /// # Deadlocks
+    /// If `visit` scans the same registry or calls [`table`](Self::table): a scan holds a lock until it
+    /// ends.
     #[allow(unsafe_code)]
     pub fn scan(&self, now: u64, mut visit: impl FnMut(TaskView<'_>)) {
         let mut ended = lock(&self.scan);

@@ -2,8 +2,8 @@
 //!
 //! A thread samples all threads that poll tasks. A poll over the threshold becomes a
 //! [`PollRecord`] while it lasts, with the stacks of its thread. Depends on `accounting`,
-//! `asynctop-snapshot` and `asynctop-stack`. Stacks need Linux on x86_64 or aarch64; elsewhere a
-//! record states that they are unavailable.
+//! `asynctop-snapshot` and `asynctop-stack`. Stacks need Linux on x86_64 or aarch64; on other
+//! platforms a record states that they are unavailable.
 //!
 //! ```text
 //! watchdog.rs    starts and stops the watchdog; its records and statistics

@@ -38,7 +38,10 @@ pub struct WatchStats {
     pub cpu_ns: u64,
 }
 
-/// Watches the threads that poll a registry's tasks, until it is dropped.
+/// Watches the threads that poll a registry's tasks.
+///
+/// Dropping it stops its thread and waits for that thread to end. Keep it for as long as polls are
+/// to be recorded.
 ///
 /// ```
 /// # use asynctop_probe::{Registry, watch::{Watchdog, WatchOptions}};
