@@ -30,7 +30,7 @@ static FIELDS: &[GroupField] = &[
         .shown(2, 6, 6, 6),
     GroupField::new("polling", "RUN", "tasks that are being polled", Count, |_, r| r.polling.into())
         .shown(8, 5, 5, 5),
-    GroupField::new("runnable", "SCHED", "tasks that wait for a worker", Count, |_, r| r.runnable.into())
+    GroupField::new("runnable", "SCHED", "scheduled tasks: woken and not yet polled", Count, |_, r| r.runnable.into())
         .shown(4, 5, 5, 5)
         .styled(|_, r| warning_above_zero(r.runnable)),
     GroupField::new("idle", "IDLE", "tasks that wait for a wake", Count, |_, r| r.idle().into())

@@ -424,6 +424,24 @@ mod tests {
     }
 
     #[test]
+    fn columns_page_has_all_columns() {
+        fn table<R: Row>() -> String {
+            let rows = R::fields().iter();
+            rows.map(|field| format!("| `{}` | {} |\n", field.title, field.help)).collect()
+        }
+        let page = include_str!("../../../docs/columns.md");
+        for (heading, table) in [
+            ("Tasks", table::<TaskRow>()),
+            ("Groups", table::<GroupRow>()),
+            ("Workers", table::<WorkerRow>()),
+            ("Resources", table::<ResourceRow>()),
+        ] {
+            let expected = format!("## {heading}\n\n| column | meaning |\n|---|---|\n{table}");
+            assert!(page.contains(&expected), "docs/columns.md must contain\n{expected}");
+        }
+    }
+
+    #[test]
     fn operands_have_the_form_of_the_values() {
         assert_eq!(FieldKind::Duration.parse("5ms"), Ok(5e6));
         assert_eq!(FieldKind::Share.parse("10%"), Ok(0.1));
