@@ -1,7 +1,9 @@
 //! Gives the terminal to another program until that ends.
 //!
-//! The program becomes the foreground job, as in a shell. This program is in the background meanwhile:
+//! The program becomes the foreground job, as in a shell. Until it ends, this program is in the background:
 //! it neither draws nor reads the terminal, and keeps sampling.
+
+#![allow(unsafe_code)]
 
 use std::{io, process::Command, thread};
 
@@ -12,6 +14,7 @@ use rustix::{
 };
 
 use super::{restore, resume};
+use crate::signals;
 
 /// Starts a command with the terminal. When it has ended and the terminal is back, `ended` is called
 /// on another thread.
@@ -24,6 +27,9 @@ pub fn run_in_foreground(
 ) -> io::Result<()> {
     use std::os::unix::process::CommandExt;
     restore();
+    // It inherits the signals that this program blocks, among them those of Ctrl-C and of a resize.
+    // SAFETY: setting the signal mask is async-signal-safe.
+    unsafe { command.pre_exec(signals::unblock) };
     let started = command.process_group(0).spawn().and_then(|child| {
         let pid = Pid::from_child(&child);
         tcsetpgrp(rustix::stdio::stdout(), pid)?;

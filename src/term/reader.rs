@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::{SigSet, Signal};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, read},
@@ -28,6 +29,8 @@ pub fn spawn_readers(events: &Sender<Event>) -> io::Result<()> {
     let terminal = Input::open()?;
     let input = events.clone();
     thread::Builder::new().name("asynctop-input".into()).spawn(move || {
+        // A read in the background fails instead of stopping the program.
+        let _ = SigSet::from(Signal::SIGTTIN).thread_block();
         // The program cannot be used without input, so the reason of the end does not matter.
         let _ = terminal.read(&input);
         let _ = input.send(Event::Closed);

@@ -1,7 +1,8 @@
 //! Thousands of clients on one thread.
 
+use std::fs;
 #[cfg(target_os = "linux")]
-use std::fs::{self, DirEntry};
+use std::fs::DirEntry;
 
 use asynctop::{
     probe::Registry,
@@ -12,9 +13,12 @@ use asynctop_lab::{Command, HogOptions, Lab, LabOptions, Scenario};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::process::{Resource, getrlimit};
 
-use crate::bench::{Bench, alive, current_hog};
 #[cfg(target_os = "linux")]
 use crate::support::wait_until;
+use crate::{
+    bench::{Bench, alive, current_hog},
+    support::Folder,
+};
 
 fn options(count: usize) -> LabOptions {
     let mut scenario: Scenario = Scenario::built_in("node").expect("built in");
@@ -128,6 +132,21 @@ fn customers_follow_the_count_and_restart_after_their_process_was_killed() {
     drop(bench);
     // The supervisor's thread ends the process asynchronously.
     wait_until("the process has ended", || customers().is_empty());
+}
+
+#[test]
+fn lab_that_cannot_be_restarted_goes_on_with_its_metrics() {
+    let folder = Folder::new("restart");
+    let program = folder.join("asynctop");
+    fs::copy(env!("CARGO_BIN_EXE_asynctop"), &program).unwrap();
+    let mut bench =
+        Bench::start(LabOptions { program: Some(program.clone()), ..three_customers("10ms") });
+    let before = bench.wait("customers were answered", |s| answered(s) > 0);
+    fs::remove_file(&program).unwrap();
+    let message = bench.lab.execute(Command::SwitchFlavor);
+    assert!(message.starts_with("the runtime is unchanged: "), "{message}");
+    let after = bench.wait("requests are answered", |s| replies(s) > replies(&before));
+    assert!(answered(&after) >= answered(&before));
 }
 
 #[test]

@@ -7,11 +7,13 @@ use crate::support::{
     pty::{BUSIEST, ONE_WORKER, Terminal},
 };
 
-/// An editor that prints how often it was started and its arguments, and reads a line.
+/// An editor that prints how often it was started, its arguments and the signals that it blocks, and
+/// reads a line.
 fn editor(folder: &Folder) -> String {
     const SCRIPT: &str = "#!/bin/sh\n\
         echo >> \"$0.count\"\n\
         echo \"start $(wc -l < \"$0.count\"): $1 ${2##*/}\"\n\
+        grep SigBlk /proc/self/status\n\
         read line\n";
     let path = folder.join("editor");
     fs::write(&path, SCRIPT).unwrap();
@@ -29,6 +31,8 @@ fn editor_gets_the_terminal_and_gives_it_back() {
     for start in ["start 1: +", "start 2: +"] {
         terminal.keys("o");
         terminal.wait_for_line(&[start, ".rs"]);
+        // Ctrl-C, a resize and the end of the terminal reach it.
+        terminal.wait_for_line(&["SigBlk:", "0000000000000000"]);
         terminal.assert_cooked();
         // The key is for the editor.
         terminal.keys("q\r");

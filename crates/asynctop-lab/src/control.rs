@@ -292,14 +292,32 @@ fn start_workloads(
     config: RuntimeConfig,
 ) -> Result<Epoch, LabError> {
     let spawner = Spawner::new(state.registry, epoch, runtime.handle().clone());
+    // Those of the workloads that go on if one cannot be opened.
+    let take = |workload: &WorkloadState| (workload.metrics.take(), workload.failure.take());
+    let previous: Vec<_> = state.workloads.iter().map(take).collect();
+    let workloads = open_workloads(state, &spawner).inspect_err(|_| {
+        for (workload, (metrics, failure)) in state.workloads.iter().zip(previous) {
+            workload.metrics.put_back(metrics);
+            workload.failure.put_back(failure);
+        }
+    })?;
+    let supervisor = WorkloadSupervisor::start(state, runtime, spawner.clone(), workloads)
+        .map_err(LabError::Runtime)?;
+    Ok(Epoch { config, spawner, supervisor })
+}
+
+fn open_workloads(
+    state: &Arc<LabState>,
+    spawner: &Spawner,
+) -> Result<Vec<RunningWorkload>, LabError> {
     let mut workloads = Vec::new();
     for workload in &state.workloads {
         let spec = &workload.spec;
         let context = Context {
             spawner: spawner.for_workload(spec.task_prefix(), &workload.tasks),
             done: workload.done.clone(),
-            failure: workload.failure.reset(),
-            metrics: workload.metrics.reset(),
+            failure: workload.failure.clone(),
+            metrics: workload.metrics.clone(),
             params: spec.params.clone(),
             mode: workload.mode.clone(),
             count: workload.target_count.load(Ordering::Relaxed),
@@ -309,9 +327,7 @@ fn start_workloads(
             .map_err(|error| LabError::Workload { workload: spec.name.clone(), error })?;
         workloads.push(RunningWorkload::new(opened, workload));
     }
-    let supervisor = WorkloadSupervisor::start(state, runtime, spawner.clone(), workloads)
-        .map_err(LabError::Runtime)?;
-    Ok(Epoch { config, spawner, supervisor })
+    Ok(workloads)
 }
 
 /// Starts a runtime without workloads.

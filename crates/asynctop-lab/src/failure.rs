@@ -19,9 +19,13 @@ impl Failure {
         lock(&self.0).clone()
     }
 
-    /// Clears the failure of the previous start, and returns a handle for the next.
-    pub(crate) fn reset(&self) -> Failure {
-        *lock(&self.0) = None;
-        self.clone()
+    /// Clears the failure of the previous start, and returns it.
+    pub(crate) fn take(&self) -> Option<Arc<str>> {
+        lock(&self.0).take()
+    }
+
+    /// Replaces the failure by that of a start that goes on.
+    pub(crate) fn put_back(&self, failure: Option<Arc<str>>) {
+        *lock(&self.0) = failure;
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn pause(state: &LabState, supervisor: &WorkloadSupervisor, position:
     let (name, count) = (&workload.spec.name, workload.target_count.load(Relaxed));
     let sentence = match workload.paused_count() {
         Some(count) => {
-            workload.failure.reset();
+            workload.failure.take();
             workload.paused.store(0, Relaxed);
             workload.target_count.store(count, Relaxed);
             format!("{name} resumed: {count} start again")
@@ -88,7 +88,7 @@ pub(super) fn restart(
     if let Some(count) = workload.paused_count() {
         return format!("{name} is paused: p starts {count} again");
     }
-    workload.failure.reset();
+    workload.failure.take();
     workload.restarts.fetch_add(1, Relaxed);
     supervisor.notify();
     format!("{name} restarted: its tasks end, {count} start again")

@@ -20,6 +20,10 @@ use crate::lock::lock;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics(Arc<Mutex<Vec<(&'static str, MetricCell)>>>);
 
+/// The metrics of one start.
+#[derive(Debug)]
+pub(crate) struct TakenMetrics(Vec<(&'static str, MetricCell)>);
+
 #[derive(Clone, Debug)]
 enum MetricCell {
     Count(Count),
@@ -30,10 +34,14 @@ enum MetricCell {
 }
 
 impl Metrics {
-    /// Removes the metrics of the previous start, and returns a handle for the next.
-    pub(crate) fn reset(&self) -> Metrics {
-        lock(&self.0).clear();
-        self.clone()
+    /// Removes and returns the metrics of the previous start.
+    pub(crate) fn take(&self) -> TakenMetrics {
+        TakenMetrics(std::mem::take(&mut *lock(&self.0)))
+    }
+
+    /// Replaces the metrics by those of a start that goes on.
+    pub(crate) fn put_back(&self, taken: TakenMetrics) {
+        *lock(&self.0) = taken.0;
     }
 
     pub(crate) fn count(&self, name: &'static str) -> Count {
@@ -259,11 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn reset_removes_the_metrics_of_the_previous_start() {
+    fn metrics_of_the_previous_start_are_removed_or_put_back() {
         let metrics = Metrics::default();
-        metrics.count("before").add(3);
-        metrics.reset().count("queue").add(2);
-        let expected = WorkloadMetric { name: "queue".into(), value: MetricValue::Count(2) };
-        assert_eq!(metrics.read(), [expected]);
+        let count =
+            |name: &str, n| WorkloadMetric { name: name.into(), value: MetricValue::Count(n) };
+        let before = metrics.count("before");
+        let taken = metrics.take();
+        metrics.count("queue").add(2);
+        assert_eq!(metrics.read(), [count("queue", 2)]);
+        metrics.put_back(taken);
+        before.add(3);
+        assert_eq!(metrics.read(), [count("before", 3)]);
     }
 }
