@@ -55,4 +55,3 @@ pub mod term;
 
 pub use asynctop_probe::{self as probe, watch};
 pub use asynctop_snapshot as snapshot;
-pub use snapshot::Histogram;

@@ -15,14 +15,16 @@ use asynctop::cli::Targets;
 use asynctop::source::attach;
 use asynctop::{
     cli::{
-        self, CliError, CompareArgs, LabArgs, Request, TableFormat, WatchArgs,
+        self, CliError, CompareArgs, LabArgs, Request, WatchArgs,
         environment::{color_depth, is_ascii_locale, is_dumb_terminal, is_linux_console, no_color},
     },
     comparison,
     config::{self, Config, InForce},
     dashboard,
     gate::Gate,
-    headless, signals,
+    headless,
+    report::TableFormat,
+    signals,
     source::{Source, lab},
 };
 #[cfg(feature = "pid")]
@@ -117,7 +119,7 @@ fn run_lab(scenario: &str, lab: &LabArgs, watch: &WatchArgs) -> anyhow::Result<E
     options.console = lab.console().map(console::serve).transpose()?;
     let wants_screen = wants_screen(watch);
     let records_polls = wants_screen && !lab.no_timeline;
-    let sources = lab::open(options, watch.thresholds().watch(), records_polls)?;
+    let sources = lab::open(options, watch.watchdog_options(), records_polls)?;
     show(sources, watch, hog, wants_screen)
 }
 

@@ -9,7 +9,7 @@ use asynctop_lab::{
     compare::{self, ServiceStyle},
     console::ConsoleAddress,
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 #[cfg(any(feature = "attach", feature = "pid"))]
 use super::TargetArg;
@@ -24,9 +24,10 @@ use crate::{
     dashboard,
     gate::{FailOn, Gate, SetThreshold},
     headless::Plan,
-    model::Thresholds,
-    report::Format,
+    model::{RuleId, Thresholds},
+    report::{Format, TableFormat},
     snapshot::Flavor,
+    watch::WatchOptions,
 };
 
 /// Options of the lab.
@@ -281,16 +282,6 @@ pub struct CustomersArgs {
     pub every: Duration,
 }
 
-/// The format of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TableFormat {
-    /// Plain text
-    #[default]
-    Text,
-    /// One versioned document
-    Json,
-}
-
 impl CompareArgs {
     /// The comparison that these flags select.
     pub fn options(&self) -> compare::Options {
@@ -425,6 +416,16 @@ impl WatchArgs {
             thresholds: self.thresholds(),
             fail_on: self.fail_on.clone(),
         }
+    }
+
+    /// The options of a watchdog that detects polls at the thresholds.
+    pub fn watchdog_options(&self) -> WatchOptions {
+        let thresholds = self.thresholds();
+        let length = |rule, default| thresholds.get(rule).map_or(default, Duration::from_nanos);
+        let default = WatchOptions::default();
+        let blocking_poll = length(RuleId::WorkerHeld, default.blocking_poll);
+        let long_poll = length(RuleId::LongPoll, default.long_poll).min(blocking_poll);
+        WatchOptions { long_poll, blocking_poll, ..default }
     }
 
     /// The thresholds at which rules fire.

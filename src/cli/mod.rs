@@ -23,7 +23,7 @@ use crate::{
     source::{Address, attach},
     text::excerpt,
 };
-pub use args::{CompareArgs, CustomersArgs, LabArgs, ProgramArgs, TableFormat, WatchArgs};
+pub use args::{CompareArgs, CustomersArgs, LabArgs, ProgramArgs, WatchArgs};
 #[cfg(feature = "pid")]
 pub use args::{DumpArgs, PsArgs, RunArgs, SampleArgs};
 pub use clap_complete::Shell;

@@ -13,8 +13,8 @@ use asynctop_inspect::{
 
 use super::json;
 use crate::{
-    cli::TableFormat,
     private_file,
+    report::TableFormat,
     source::{Program, ReadOptions, process},
 };
 

@@ -10,7 +10,7 @@ use asynctop_inspect::{
 use serde::Serialize;
 
 use super::json;
-use crate::{cli::TableFormat, text::sanitize};
+use crate::{report::TableFormat, text::sanitize};
 
 /// Writes a table of the Tokio programs of this machine.
 ///

@@ -6,7 +6,7 @@ use asynctop_inspect::{Inspection, Options, Process, TaskKind, report};
 
 use super::json;
 use crate::{
-    cli::TableFormat,
+    report::TableFormat,
     source::{Program, process},
     text::sanitize,
 };

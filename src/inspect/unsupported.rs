@@ -5,7 +5,7 @@ use std::{io::Write, path::Path};
 use anyhow::bail;
 
 use crate::{
-    cli::TableFormat,
+    report::TableFormat,
     source::{Program, ReadOptions},
 };
 

@@ -2,7 +2,7 @@
 //!
 //! The model is a pure function of snapshots: it does no I/O, reads no clock and does not know the
 //! screen. A [`TargetModel`] follows one target; [`Model`] follows all targets and merges their
-//! rows. It depends on `snapshot` and `text`, and on the options of the watchdog for thresholds.
+//! rows. It depends on `snapshot` and `text`.
 
 mod base;
 mod fields;

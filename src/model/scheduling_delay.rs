@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Histogram, snapshot::Target};
+use crate::snapshot::{Histogram, Target};
 
 const WINDOW_NS: u64 = 1_000_000_000;
 

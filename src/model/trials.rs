@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::{Factor, Modes, Slowdown};
 use crate::{
-    Histogram,
-    snapshot::{Flavor, Target},
+    snapshot::{Flavor, Histogram, Target},
     text::{UNAVAILABLE, duration},
 };
 

@@ -36,3 +36,13 @@ pub enum Format {
     /// The table of tasks
     Csv,
 }
+
+/// The format of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// Plain text
+    #[default]
+    Text,
+    /// One versioned document
+    Json,
+}

@@ -6,11 +6,10 @@ use crate::{
         Model,
         testing::{UNSTABLE, async_op, description, lab, resource, snapshot, task},
     },
-    probe::{PollKind, State},
     snapshot::{
         Accuracy, CurrentPoll, Description, DistributionKey, Distributions, FieldId, FrameKind,
-        LongPoll, MachineStats, MachineTimes, MetricValue, PollImpact, ProfileEntry, Resources,
-        Target, TaskStats, WorkloadMetric, testing::stack,
+        LongPoll, MachineStats, MachineTimes, MetricValue, PollImpact, PollKind, ProfileEntry,
+        Resources, State, Target, TaskStats, WorkloadMetric, testing::stack,
     },
 };
 

@@ -30,12 +30,12 @@ const MAX_ASSEMBLY_TIME: Duration = Duration::from_millis(20);
 ///
 /// ```no_run
 /// # use std::{sync::mpsc, time::Duration};
-/// # use asynctop_lab::{Lab, LabOptions, LabSampler, Scenario};
-/// # use asynctop::source::Collector;
-/// let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
+/// # use asynctop_lab::{LabOptions, Scenario};
+/// # use asynctop::{source::{Collector, lab}, watch::WatchOptions};
+/// let options = LabOptions::new(Scenario::built_in("mixed")?);
 /// let (sender, snapshots) = mpsc::channel();
 /// let collector = Collector::start(
-///     vec![Box::new(LabSampler::new(&lab))],
+///     lab::open(options, WatchOptions::default(), true)?,
 ///     Duration::from_millis(250),
 ///     move |snapshot| sender.send(snapshot).is_ok(),
 /// )?;

@@ -1,4 +1,4 @@
-//! Runtimes of this process: the lab, and any runtime whose tasks the probe measures.
+//! The lab, which runs in this process.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use asynctop_lab::{Lab, LabError, LabOptions, LabSampler};
 use super::{Control, Source};
 use crate::{
     lock::lock,
-    probe::{LocalSampler, Registry},
+    probe::Registry,
     snapshot::{Answer, AwaitPoint, AwaitState, Command, LongPoll, Outcome, Subscription, Target},
     watch::{WatchHandle, WatchOptions, Watchdog},
 };
@@ -132,18 +132,6 @@ impl LabControl {
             }
         }
         answers.clone()
-    }
-}
-
-impl Source for LabSampler {
-    fn sample(&mut self, subscription: &Subscription) -> Target {
-        Self::sample(self, subscription)
-    }
-}
-
-impl Source for LocalSampler {
-    fn sample(&mut self, subscription: &Subscription) -> Target {
-        Self::sample(self, subscription)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Sources of snapshots: the lab, other runtimes of this process, programs with console-subscriber,
-//! and any Tokio program of this machine.
+//! Sources of snapshots: the lab, programs with console-subscriber, and any Tokio program of this
+//! machine.
 //!
 //! Depends on the lab, the probe, the inspection of processes and the snapshot, not on the model or
 //! the screens.

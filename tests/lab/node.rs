@@ -138,11 +138,11 @@ fn customers_follow_the_count_and_restart_after_their_process_was_killed() {
 fn lab_that_cannot_be_restarted_goes_on_with_its_metrics() {
     let folder = Folder::new("restart");
     let program = folder.join("asynctop");
-    fs::copy(env!("CARGO_BIN_EXE_asynctop"), &program).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_asynctop"), &program).expect("it can be copied");
     let mut bench =
         Bench::start(LabOptions { program: Some(program.clone()), ..three_customers("10ms") });
     let before = bench.wait("customers were answered", |s| answered(s) > 0);
-    fs::remove_file(&program).unwrap();
+    fs::remove_file(&program).expect("it exists");
     let message = bench.lab.execute(Command::SwitchFlavor);
     assert!(message.starts_with("the runtime is unchanged: "), "{message}");
     let after = bench.wait("requests are answered", |s| replies(s) > replies(&before));

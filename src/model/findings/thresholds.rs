@@ -7,7 +7,6 @@ use super::{
     rule::{Rule, Unit},
 };
 use crate::text::{bytes_exact, duration_exact, excerpt, parse_bytes, parse_duration};
-use crate::watch::WatchOptions;
 
 /// The watchdog does not see shorter polls: they end before it samples their thread.
 const MIN_POLL_NS: u64 = 10_000_000;
@@ -67,15 +66,6 @@ impl Thresholds {
     /// Minimum length of a poll that blocks its worker, in nanoseconds; `None` if that rule is off.
     pub fn worker_held_ns(&self) -> Option<u64> {
         self.get(RuleId::WorkerHeld)
-    }
-
-    /// The options of a watchdog that detects polls at these thresholds.
-    pub fn watch(&self) -> WatchOptions {
-        let length = |rule, default| self.get(rule).map_or(default, Duration::from_nanos);
-        let default = WatchOptions::default();
-        let blocking_poll = length(RuleId::WorkerHeld, default.blocking_poll);
-        let long_poll = length(RuleId::LongPoll, default.long_poll).min(blocking_poll);
-        WatchOptions { long_poll, blocking_poll, ..default }
     }
 }
 

@@ -95,9 +95,8 @@ fn is_of(subject: &DistributionKey, task: &TaskStats) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        Histogram,
         model::{Model, testing},
-        snapshot::{Distributions, MachineStats, State, Stop},
+        snapshot::{Distributions, Histogram, MachineStats, State, Stop},
     };
 
     const MS: u64 = 1_000_000;

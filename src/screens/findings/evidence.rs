@@ -6,13 +6,12 @@ use unicode_width::UnicodeWidthStr;
 use super::fact;
 use crate::{
     app::App,
-    probe::PollKind,
     screens::{
         theme::Theme,
         widgets::{bars::bar, canvas::Spans, stack},
     },
+    snapshot::{LongPoll, PollKind},
     text::{fit_path, percent},
-    watch::LongPoll,
 };
 
 /// The cause of a long poll, its time by function, and its stack.

@@ -4,13 +4,12 @@ use ratatui::style::Style;
 
 use super::Details;
 use crate::{
-    Histogram,
     model::TaskHistory,
     screens::{
         tasks::task_history,
         widgets::{bars::bar, canvas::Spans},
     },
-    snapshot::{FieldId, State},
+    snapshot::{FieldId, Histogram, State},
     text::{UNAVAILABLE, count, duration, optional, percent, rate, wrap},
 };
 

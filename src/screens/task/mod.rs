@@ -32,10 +32,11 @@ use super::{
     },
 };
 use crate::{
-    Histogram,
     app::App,
     model::{Finding, TargetModel, TaskRates},
-    snapshot::{Description, DistributionKey, Distributions, FieldId, Target, TaskKey, TaskStats},
+    snapshot::{
+        Description, DistributionKey, Distributions, FieldId, Histogram, Target, TaskKey, TaskStats,
+    },
 };
 
 /// The task, and everything that its details are made from.

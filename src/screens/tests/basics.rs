@@ -7,14 +7,13 @@ use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend, layout::Size};
 
 use crate::{
-    Histogram,
     app::{App, Effect, Overlay, Settings, ThemeName},
     fixture::{Stage, advance, lab_command},
     model::testing::{self, lab, snapshot, task},
     screens::{self, HitMap},
     snapshot::{
-        CurrentPoll, DistributionKey, Distributions, LabCommand, Lesson, PollKind, State, Target,
-        TaskStats,
+        CurrentPoll, DistributionKey, Distributions, Histogram, LabCommand, Lesson, PollKind,
+        State, Target, TaskStats,
     },
 };
 

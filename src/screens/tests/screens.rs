@@ -10,8 +10,7 @@ use crate::{
     fixture::{S, Stage, World},
     model::{RULES, RuleId, Thresholds, testing},
     screens,
-    snapshot::{ConsoleStats, FieldId, LabCommand},
-    watch::{DelayedTask, LongPoll, PollImpact},
+    snapshot::{ConsoleStats, DelayedTask, FieldId, LabCommand, LongPoll, PollImpact},
 };
 
 /// Compares a screen with its golden file.

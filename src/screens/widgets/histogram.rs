@@ -13,9 +13,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{bars::level, canvas::Spans};
 use crate::{
-    Histogram,
     screens::theme::Theme,
-    snapshot::{BUCKETS, bucket_of},
+    snapshot::{BUCKETS, Histogram, bucket_of},
     text::{bucket_duration, count, duration, optional},
 };
 

@@ -5,8 +5,8 @@ use unicode_width::UnicodeWidthStr;
 use crate::{
     model::Finding,
     screens::theme::Theme,
+    snapshot::LongPoll,
     text::{file_and_folder, fit_path},
-    watch::LongPoll,
 };
 
 /// The location in at most `width` columns: the line that blocks, with its caller or, without one,

@@ -15,8 +15,8 @@ use super::canvas::Spans;
 use crate::{
     app::App,
     screens::theme::Theme,
+    snapshot::{Frame, FrameKind, LongPoll},
     text::{fit, fit_path, plural, wrap},
-    watch::{Frame, FrameKind, LongPoll},
 };
 
 /// The lines of the stack, if there is one, in `width` columns. The offending frame is marked.

@@ -9,10 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive};
 
 use console_api::tasks::{DurationHistogram, TaskDetails, task_details::PollTimesHistogram};
 
-use crate::{
-    Histogram,
-    snapshot::{BUCKETS, bucket_of},
-};
+use crate::snapshot::{BUCKETS, Histogram, bucket_of};
 
 const COOKIE: u32 = 0x1c84_9313;
 const HEADER_BYTES: usize = 40;

@@ -308,11 +308,10 @@ mod tests {
 
     use crate::model::findings::testing::{S, empty, findings_of, lock_wait};
     use crate::{
-        Histogram,
         model::{Finding, testing::task},
         snapshot::{
-            Cause, Description, FieldId, FrameKind, MachineStats, MachineTimes, StackSample,
-            Target, TaskStats, testing::stack,
+            Cause, Description, FieldId, FrameKind, Histogram, MachineStats, MachineTimes,
+            StackSample, Target, TaskStats, testing::stack,
         },
     };
 

@@ -31,8 +31,7 @@ use super::{
     text::Texts,
 };
 use crate::{
-    Histogram,
-    snapshot::{Losses, TaskKind, TaskMeta},
+    snapshot::{Histogram, Losses, TaskKind, TaskMeta},
     text::sanitize,
 };
 pub use ended_polls::EndedPoll;

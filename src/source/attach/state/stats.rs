@@ -7,8 +7,7 @@ use std::{
 
 use super::{Program, resources::Resource, table::TableEntry};
 use crate::{
-    Histogram,
-    snapshot::{AsyncOpStats, Losses, ResourceStats, Resources, TaskStats},
+    snapshot::{AsyncOpStats, Histogram, Losses, ResourceStats, Resources, TaskStats},
     source::attach::clock::between,
 };
 

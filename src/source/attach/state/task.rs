@@ -9,7 +9,7 @@ use super::{
     hidden_polls::RecentPolls,
     table::{EntryHeader, TableEntry},
 };
-use crate::{Histogram, probe::State};
+use crate::snapshot::{Histogram, State};
 use crate::{
     snapshot::{TaskKind, TaskMeta, TaskStats},
     source::attach::clock::{ClockOffset, Moment, UpdateTime, between, moment, nanos},

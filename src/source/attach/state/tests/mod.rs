@@ -20,10 +20,7 @@ use prost::Message;
 use prost_types::{Duration, Timestamp};
 
 use super::*;
-use crate::{
-    probe::State,
-    snapshot::{ResourceStats, TaskKind, TaskStats},
-};
+use crate::snapshot::{ResourceStats, State, TaskKind, TaskStats};
 
 const MS: i64 = 1_000_000;
 const S: i64 = 1_000_000_000;
