@@ -8,7 +8,7 @@ use asynctop::{
     probe::Registry,
     snapshot::{MetricValue, Target},
 };
-use asynctop_lab::{Command, HogOptions, Lab, LabOptions, Scenario};
+use asynctop_lab::{HogOptions, Lab, LabCommand, LabOptions, Scenario};
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::process::{Resource, getrlimit};
@@ -62,14 +62,14 @@ fn one_thread_answers_thousands_of_customers_and_none_during_a_hog() {
     assert_eq!(snapshot.workers.len(), 1);
     assert!(replies(&snapshot) >= customers as u64);
 
-    bench.lab.execute(Command::ToggleHog);
+    bench.lab.execute(LabCommand::ToggleHog);
     bench.wait_for_hog();
     let first = bench.sample();
     let second = bench.wait("the hog has blocked the only worker for 100 ms", |s| {
         current_hog(s).is_some_and(|poll| poll.blocked_ns > 100_000_000)
     });
     assert_eq!(replies(&first), replies(&second), "no request was answered during the hog");
-    bench.lab.execute(Command::ToggleHog);
+    bench.lab.execute(LabCommand::ToggleHog);
     let after = bench.wait("requests are answered again", |s| replies(s) > replies(&second));
     assert_eq!(alive(&after, "conn"), customers, "no connection was lost");
 }
@@ -102,13 +102,13 @@ fn customers_follow_the_count_and_restart_after_their_process_was_killed() {
     let mut bench = Bench::start(three_customers("2222ms"));
     let connected = |s: &Target, n| answered(s) == n && alive(s, "conn") == n as usize;
     bench.wait("three customers are answered", |s| connected(s, 3));
-    bench.lab.execute(Command::AddInstance(0));
+    bench.lab.execute(LabCommand::AddInstance(0));
     let raised = bench.wait("a customer was added", |s| answered(s) > 3);
-    bench.lab.execute(Command::RemoveInstance(0));
+    bench.lab.execute(LabCommand::RemoveInstance(0));
     bench.wait("a customer was removed", |s| answered(s) < answered(&raised));
-    bench.lab.execute(Command::Pause(0));
+    bench.lab.execute(LabCommand::Pause(0));
     bench.wait("all customers have stopped", |s| connected(s, 0));
-    bench.lab.execute(Command::Pause(0));
+    bench.lab.execute(LabCommand::Pause(0));
     let again = bench.wait("customers have started again", |s| answered(s) > 0);
     assert_eq!(failure(&again), None, "a changed count is not a failure");
 
@@ -120,10 +120,10 @@ fn customers_follow_the_count_and_restart_after_their_process_was_killed() {
     let killed = bench.wait("all customers are gone", |s| connected(s, 0) && failure(s).is_some());
     let reason = failure(&killed).expect("a failure");
     assert!(reason.starts_with("its customers' process has ended (signal: 9"), "{reason}");
-    bench.lab.execute(Command::Restart(0));
+    bench.lab.execute(LabCommand::Restart(0));
     let restarted = bench.wait("new customers have started", |s| answered(s) > 0);
     assert_eq!(failure(&restarted), None, "a restart clears the failure");
-    bench.lab.execute(Command::SwitchFlavor);
+    bench.lab.execute(LabCommand::SwitchFlavor);
     let switched = bench.wait("customers have started on the next runtime", |s| {
         s.epoch > restarted.epoch && answered(s) > 0 && customers().len() == 1
     });
@@ -143,7 +143,7 @@ fn lab_that_cannot_be_restarted_goes_on_with_its_metrics() {
         Bench::start(LabOptions { program: Some(program.clone()), ..three_customers("10ms") });
     let before = bench.wait("customers were answered", |s| answered(s) > 0);
     fs::remove_file(&program).expect("it exists");
-    let message = bench.lab.execute(Command::SwitchFlavor);
+    let message = bench.lab.execute(LabCommand::SwitchFlavor);
     assert!(message.starts_with("the runtime is unchanged: "), "{message}");
     let after = bench.wait("requests are answered", |s| replies(s) > replies(&before));
     assert!(answered(&after) >= answered(&before));

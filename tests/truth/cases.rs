@@ -12,7 +12,7 @@ use asynctop::{
     snapshot::{Snapshot, Subscription},
     watch::{WatchOptions, Watchdog},
 };
-use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions, LabSampler, Scenario};
+use asynctop_lab::{HogKind, HogOptions, Lab, LabCommand, LabOptions, LabSampler, Scenario};
 
 /// The sampling interval, which is the default of the dashboard.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -166,7 +166,7 @@ impl Case {
         let lab = lab.expect("it starts");
         let mut sampler = LabSampler::new(&lab).with_watchdog(watchdog.handle().clone());
         if self.hog.is_some() {
-            lab.execute(Command::ToggleHog);
+            lab.execute(LabCommand::ToggleHog);
         }
         let is_found = |outcome: &Outcome| outcome.is_expected_location;
         let is_named = |group: &str, culprit: &str| group == culprit;

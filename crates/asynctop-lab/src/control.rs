@@ -12,7 +12,7 @@ use asynctop_snapshot::{
 };
 
 use super::{
-    Command, LabError, LabOptions,
+    LabCommand, LabError, LabOptions,
     bounds::MAX_WORKERS,
     failure::Failure,
     hog::{Hog, HogControl, HogKind, NEEDS_MULTI_THREAD, RunningHogs, Stop, WorkCounter},
@@ -29,10 +29,10 @@ use crate::lock::lock;
 /// A runtime under test with its workloads.
 ///
 /// ```
-/// use asynctop_lab::{Command, Lab, LabOptions, Scenario};
+/// use asynctop_lab::{LabCommand, Lab, LabOptions, Scenario};
 ///
 /// let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
-/// println!("{}", lab.execute(Command::ToggleHog));
+/// println!("{}", lab.execute(LabCommand::ToggleHog));
 /// lab.shutdown();
 /// # Ok::<(), asynctop_lab::LabError>(())
 /// ```
@@ -66,30 +66,30 @@ impl Lab {
     }
 
     /// Executes a command and returns a sentence for the user.
-    pub fn execute(&self, command: Command) -> String {
+    pub fn execute(&self, command: LabCommand) -> String {
         let mut epoch = self.epoch();
         let Some(epoch) = &mut *epoch else {
             return "the lab has ended".into();
         };
         let (state, supervisor) = (&self.state, &epoch.supervisor);
         match command {
-            Command::ToggleHog => self.toggle_hog(epoch),
-            Command::TurnOnHog => self.turn_on_hog(epoch, &mut state.hog()),
-            Command::SelectHogKind(at) => self.select_hog_kind(epoch, at),
-            Command::LengthenHold => self.change_hold(|hog| hog.hold.lengthen()),
-            Command::ShortenHold => self.change_hold(|hog| hog.hold.shorten()),
-            Command::SwitchFlavor => self.switch_flavor(epoch),
-            Command::AddWorker => self.change_workers(epoch, usize::checked_add),
-            Command::RemoveWorker => self.change_workers(epoch, usize::checked_sub),
-            Command::AddInstance(at) => instances::add(state, supervisor, at),
-            Command::RemoveInstance(at) => instances::remove(state, supervisor, at),
-            Command::Pause(at) => instances::pause(state, supervisor, at),
-            Command::Restart(at) => instances::restart(state, supervisor, at),
-            Command::SwitchMode(at) => self.change_mode(at, Mode::switch_to_next),
-            Command::SelectMode { workload, mode } => {
+            LabCommand::ToggleHog => self.toggle_hog(epoch),
+            LabCommand::TurnOnHog => self.turn_on_hog(epoch, &mut state.hog()),
+            LabCommand::SelectHogKind(at) => self.select_hog_kind(epoch, at),
+            LabCommand::LengthenHold => self.change_hold(|hog| hog.hold.lengthen()),
+            LabCommand::ShortenHold => self.change_hold(|hog| hog.hold.shorten()),
+            LabCommand::SwitchFlavor => self.switch_flavor(epoch),
+            LabCommand::AddWorker => self.change_workers(epoch, usize::checked_add),
+            LabCommand::RemoveWorker => self.change_workers(epoch, usize::checked_sub),
+            LabCommand::AddInstance(at) => instances::add(state, supervisor, at),
+            LabCommand::RemoveInstance(at) => instances::remove(state, supervisor, at),
+            LabCommand::Pause(at) => instances::pause(state, supervisor, at),
+            LabCommand::Restart(at) => instances::restart(state, supervisor, at),
+            LabCommand::SwitchMode(at) => self.change_mode(at, Mode::switch_to_next),
+            LabCommand::SelectMode { workload, mode } => {
                 self.change_mode(workload, |modes| modes.select(mode))
             }
-            Command::Cancel(key) => self.cancel(epoch, key),
+            LabCommand::Cancel(key) => self.cancel(epoch, key),
         }
     }
 
@@ -172,9 +172,9 @@ impl Lab {
     }
 
     fn check_flavor(&self, kind: HogKind) -> Result<(), LabError> {
-        match kind.runs_on(self.state.runtime().flavor()) {
-            true => Ok(()),
-            false => Err(LabError::NeedsMultiThread(kind.as_str())),
+        match kind.unavailable(self.state.runtime().flavor()) {
+            None => Ok(()),
+            Some(_) => Err(LabError::NeedsMultiThread(kind.as_str())),
         }
     }
 
@@ -228,7 +228,7 @@ impl Lab {
         hog.restart_pending = restart_pending;
         let mut replaced = String::new();
         let kind = hog.kind;
-        while !hog.kind.runs_on(config.flavor) {
+        while hog.kind.unavailable(config.flavor).is_some() {
             hog.kind = hog.kind.next();
             let (new, old) = (hog.kind.as_str(), kind.as_str());
             replaced = format!("; the hog is now {new}: {old} {NEEDS_MULTI_THREAD}");

@@ -1,7 +1,7 @@
 //! The lab of asynctop: real workloads on a Tokio runtime of its own, and the hog that blocks its
 //! workers.
 //!
-//! [`Lab`] runs a [`Scenario`] and executes [`Command`]s; [`LabSampler`] takes snapshots of it.
+//! [`Lab`] runs a [`Scenario`] and executes [`LabCommand`]s; [`LabSampler`] takes snapshots of it.
 //! Their methods never wait for the runtime under test, even if a hog blocks every worker.
 //!
 //! | module | contents | may depend on |
@@ -21,10 +21,10 @@
 //! The crate depends on Tokio, `asynctop-probe` and `asynctop-snapshot`, not on any screen.
 //!
 //! ```
-//! use asynctop_lab::{Command, Lab, LabOptions, LabSampler, Scenario};
+//! use asynctop_lab::{LabCommand, Lab, LabOptions, LabSampler, Scenario};
 //!
 //! let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
-//! println!("{}", lab.execute(Command::ToggleHog));
+//! println!("{}", lab.execute(LabCommand::ToggleHog));
 //! let mut sampler = LabSampler::new(&lab);
 //! let target = sampler.sample(&Default::default());
 //! assert!(target.lab.is_some_and(|lab| lab.hog.on_since_ns.is_some()));
@@ -55,7 +55,7 @@ mod state;
 mod supervisor;
 mod workload;
 
-pub use asynctop_snapshot::LabCommand as Command;
+pub use asynctop_snapshot::LabCommand;
 pub use control::Lab;
 pub use error::LabError;
 pub use hog::{HogInfo, HogKind, HogOptions};

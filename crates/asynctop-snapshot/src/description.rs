@@ -187,12 +187,6 @@ impl Description {
             .fold(own, |weakest, input| if input.rank() > weakest.rank() { input } else { weakest })
     }
 
-    /// The fields that are less than exact, with the accuracy stated for the field itself, sorted by
-    /// field.
-    pub fn inexact(&self) -> impl Iterator<Item = (FieldId, &Accuracy)> {
-        self.accuracy.iter().map(|(field, accuracy)| (*field, accuracy))
-    }
-
     /// Whether the source provides a field.
     pub fn has(&self, field: FieldId) -> bool {
         self.reason(field).is_none()
@@ -251,9 +245,9 @@ mod tests {
             .with(FieldId::Steals, reason("one"))
             .with(FieldId::Steals, reason("two"));
         assert_eq!(twice.reason(FieldId::Steals), Some("two"));
-        assert_eq!(twice.inexact().count(), 1);
+        assert_eq!(twice.accuracy.len(), 1);
         let exact = twice.with(FieldId::Steals, Accuracy::Exact);
-        assert_eq!((exact.reason(FieldId::Steals), exact.inexact().count()), (None, 0));
+        assert_eq!((exact.reason(FieldId::Steals), exact.accuracy.len()), (None, 0));
     }
 
     #[test]

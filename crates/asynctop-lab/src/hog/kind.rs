@@ -63,11 +63,6 @@ pub(super) fn choices(flavor: Flavor) -> Arc<[HogChoice]> {
 pub(super) const COMPUTED: Option<&str> = Some("ms computed");
 
 impl HogKind {
-    /// Whether this kind can run on this flavor of runtime.
-    pub(crate) fn runs_on(self, flavor: Flavor) -> bool {
-        flavor == Flavor::MultiThread || !self.needs_multi_thread()
-    }
-
     /// All kinds, in the order in which the keys select them.
     pub const ALL: &'static [HogKind] = &[
         HogKind::Spin,
@@ -197,7 +192,8 @@ impl HogKind {
 
     /// The reason why this kind cannot run on this flavor of runtime; `None` if it can.
     pub(crate) fn unavailable(self, flavor: Flavor) -> Option<&'static str> {
-        (!self.runs_on(flavor)).then_some(NEEDS_MULTI_THREAD)
+        let is_missing = self.needs_multi_thread() && flavor == Flavor::CurrentThread;
+        is_missing.then_some(NEEDS_MULTI_THREAD)
     }
 
     pub(crate) fn next(self) -> HogKind {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use asynctop_lab::{Command, HogKind, HogOptions, Lab, LabOptions};
+use asynctop_lab::{HogKind, HogOptions, Lab, LabCommand, LabOptions};
 use asynctop_probe::State;
 use asynctop_snapshot::{Flavor, Target};
 
@@ -52,7 +52,7 @@ fn other_tasks_are_not_polled_during_a_poll_of_spin() {
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
         let mut bench = Bench::start(options(HogKind::Spin, flavor, Some(HOLD)));
         bench.wait_for_work();
-        bench.lab.execute(Command::ToggleHog);
+        bench.lab.execute(LabCommand::ToggleHog);
         let (mut first, mut pairs) = (None, 0);
         bench.wait("each of three polls of the hog was sampled twice", |s| {
             match (hog_poll(s), &first) {
@@ -72,7 +72,7 @@ fn other_tasks_are_polled_many_times_during_each_fix() {
     for kind in fixes() {
         let mut bench = Bench::start(options(kind, flavor_for(kind), Some(HOLD)));
         let mut first = bench.wait_for_work();
-        assert!(bench.lab.execute(Command::ToggleHog).starts_with("hog on"));
+        assert!(bench.lab.execute(LabCommand::ToggleHog).starts_with("hog on"));
         bench.wait(&format!("{kind:?} lets other tasks run"), |s| {
             // Beside spin, each task is polled once or twice between two polls of the hog.
             let (polls, count) = polls_of_others(s);
@@ -91,13 +91,13 @@ fn each_kind_stops_on_request() {
     for kind in HogKind::ALL.iter().copied() {
         let mut bench = Bench::start(options(kind, flavor_for(kind), None));
         bench.wait_for_work();
-        bench.lab.execute(Command::ToggleHog);
+        bench.lab.execute(LabCommand::ToggleHog);
         bench.wait("it works", |s| {
             let hog = &s.lab.as_ref().expect("a lab").hog;
             hog.on_since_ns.is_some()
                 && (hog.done > 0 || hog.unit.is_none() && current_hog(s).is_some())
         });
-        assert_eq!(bench.lab.execute(Command::ToggleHog), "hog off");
+        assert_eq!(bench.lab.execute(LabCommand::ToggleHog), "hog off");
         bench.wait("it has ended", |s| alive(s, "hog") == 0);
         bench.wait_for_work();
     }
@@ -107,10 +107,10 @@ fn each_kind_stops_on_request() {
 fn fix_is_cancelled_at_its_next_await() {
     for kind in fixes().filter(|kind| !kind.needs_multi_thread()) {
         let mut bench = Bench::start(options(kind, Flavor::CurrentThread, None));
-        bench.lab.execute(Command::ToggleHog);
+        bench.lab.execute(LabCommand::ToggleHog);
         let hog_key = |s: &Target| s.tasks.iter().find(|t| &*t.meta.name == "hog").map(|t| t.key);
         let seen = bench.wait("the hog has started", |s| hog_key(s).is_some());
-        let answer = bench.lab.execute(Command::Cancel(hog_key(&seen).expect("seen")));
+        let answer = bench.lab.execute(LabCommand::Cancel(hog_key(&seen).expect("seen")));
         assert!(answer.contains("next await"), "{kind:?}: {answer}");
         bench.wait("the hog counts as off", |s| {
             alive(s, "hog") == 0 && s.lab.as_ref().expect("a lab").hog.on_since_ns.is_none()
@@ -121,9 +121,9 @@ fn fix_is_cancelled_at_its_next_await() {
 #[test]
 fn all_kinds_can_be_selected_while_the_hog_is_on() {
     let mut bench = Bench::start(options(HogKind::Spin, Flavor::MultiThread, None));
-    bench.lab.execute(Command::ToggleHog);
+    bench.lab.execute(LabCommand::ToggleHog);
     for (at, kind) in HogKind::ALL.iter().enumerate().rev() {
-        let answer = bench.lab.execute(Command::SelectHogKind(at));
+        let answer = bench.lab.execute(LabCommand::SelectHogKind(at));
         assert!(answer.starts_with(&format!("hog: {}, ", kind.as_str())), "{answer}");
         let hog = bench.wait("it is on", |s| alive(s, "hog") > 0).lab.expect("a lab").hog;
         assert_eq!((&*hog.kind, hog.is_fix), (kind.as_str(), kind.info().is_fix));
@@ -145,9 +145,9 @@ fn kind_that_cannot_run_is_refused_and_the_hog_stays_on() {
     let hog = |bench: &mut Bench| bench.sample().lab.expect("a lab").hog;
     let hold = Some(Duration::from_millis(1));
     let mut bench = Bench::start(options(HogKind::BlockInPlace, Flavor::MultiThread, hold));
-    bench.lab.execute(Command::ToggleHog);
+    bench.lab.execute(LabCommand::ToggleHog);
     // It restarts on the next runtime, as a kind that can run there.
-    let answer = bench.lab.execute(Command::SwitchFlavor);
+    let answer = bench.lab.execute(LabCommand::SwitchFlavor);
     assert_eq!(
         answer,
         "runtime: current-thread; the hog is now own-thread: block-in-place needs the \
@@ -155,13 +155,13 @@ fn kind_that_cannot_run_is_refused_and_the_hog_stays_on() {
     );
     let now = hog(&mut bench);
     assert_eq!((&*now.kind, now.restart_pending, now.on_since_ns), ("own-thread", true, None));
-    let answer = bench.lab.execute(Command::TurnOnHog);
+    let answer = bench.lab.execute(LabCommand::TurnOnHog);
     assert!(answer.starts_with("hog on: own-thread"), "{answer}");
     let since = hog(&mut bench).on_since_ns;
     assert!(since.is_some());
     let refused = now.kinds.iter().position(|kind| kind.unavailable.is_some()).expect("one kind");
     assert_eq!(&*now.kinds[refused].name, "block-in-place");
-    let answer = bench.lab.execute(Command::SelectHogKind(refused));
+    let answer = bench.lab.execute(LabCommand::SelectHogKind(refused));
     assert_eq!(answer, "hog: still own-thread; block-in-place needs the multi-thread runtime");
     let now = hog(&mut bench);
     assert_eq!((&*now.kind, now.on_since_ns), ("own-thread", since), "it stays on");
@@ -178,7 +178,7 @@ fn watchdog_names_the_blocking_function_of_each_anti_pattern() {
         let watchdog = Watchdog::start(options.registry, WatchOptions::default()).expect("stacks");
         let mut bench = Bench::start(options);
         bench.sampler = LabSampler::new(&bench.lab).with_watchdog(watchdog.handle().clone());
-        bench.lab.execute(Command::ToggleHog);
+        bench.lab.execute(LabCommand::ToggleHog);
         let (function, causes): (&str, &[&str]) = match kind {
             HogKind::Block => ("hog::block", &["sleeping in clock_nanosleep"]),
             HogKind::Lock => ("hog::wait_for_lock", &["waiting for a lock (futex)"]),

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asynctop_lab::{Command, LabOptions, Scenario};
+use asynctop_lab::{LabCommand, LabOptions, Scenario};
 use asynctop_probe::{Registry, State};
 use asynctop_snapshot::{Flavor, Target, TaskStats};
 
@@ -113,10 +113,10 @@ fn all_three_database_modes_answer() {
         let before = bench.sample();
         assert_eq!(mode(&before).as_deref(), Some(expected));
         bench.wait("requests are answered", |s| requests(s) > requests(&before) + 8);
-        bench.lab.execute(Command::SwitchMode(1));
+        bench.lab.execute(LabCommand::SwitchMode(1));
     }
-    assert!(bench.lab.execute(Command::SwitchMode(0)).contains("has no modes"));
-    assert!(bench.lab.execute(Command::SwitchMode(7)).contains("no such workload"));
+    assert!(bench.lab.execute(LabCommand::SwitchMode(0)).contains("has no modes"));
+    assert!(bench.lab.execute(LabCommand::SwitchMode(7)).contains("no such workload"));
 }
 
 /// The connections with a running query.
@@ -164,8 +164,8 @@ fn other_tasks_are_polled_during_a_query_off_the_worker() {
 #[test]
 fn mode_is_kept_when_the_runtime_is_replaced() {
     let mut bench = bench("count = 2\nusers = 100");
-    bench.lab.execute(Command::SwitchMode(1));
-    bench.lab.execute(Command::SwitchFlavor);
+    bench.lab.execute(LabCommand::SwitchMode(1));
+    bench.lab.execute(LabCommand::SwitchFlavor);
     let before = bench.sample();
     let mode = before.lab.as_ref().expect("a lab").workloads[1].mode.clone();
     assert_eq!(mode.as_deref(), Some("thread"));

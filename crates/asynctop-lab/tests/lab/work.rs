@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asynctop_lab::{Command, LabOptions, Scenario, WorkloadKind, WorkloadSpec};
+use asynctop_lab::{LabCommand, LabOptions, Scenario, WorkloadKind, WorkloadSpec};
 use asynctop_probe::{Registry, State};
 use asynctop_snapshot::{
     DistributionKey, FieldId, Flavor, LabStats, Subscription, Target, TaskStats,
@@ -48,7 +48,7 @@ fn clients_reconnect_after_a_lost_connection() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     let conn = named(&snapshot, "conn-1").expect("a connection").key;
-    bench.lab.execute(Command::Cancel(conn));
+    bench.lab.execute(LabCommand::Cancel(conn));
     bench.wait("a client has a new connection", |s| {
         named(s, "conn-25").is_some_and(|conn| !conn.state.is_done())
             && alive(s, "conn") == 24
@@ -62,7 +62,7 @@ fn clients_without_a_service_report_a_failure_and_retry() {
     let mut bench = Bench::start(mixed());
     let snapshot = bench.wait_for_work();
     for task in ["accept", "conn-1"] {
-        bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
+        bench.lab.execute(LabCommand::Cancel(named(&snapshot, task).expect("a task").key));
     }
     bench.wait("a client reports its error", |s| {
         let refused =
@@ -92,7 +92,7 @@ fn web_clients_without_a_service_make_the_workload_fail() {
     });
     assert_eq!(failure(&snapshot), None);
     for task in ["accept", "conn-1"] {
-        bench.lab.execute(Command::Cancel(named(&snapshot, task).expect("a task").key));
+        bench.lab.execute(LabCommand::Cancel(named(&snapshot, task).expect("a task").key));
     }
     let snapshot = bench.wait("the workload fails", |s| failure(s).is_some());
     let failure = failure(&snapshot).expect("the workload has failed");
