@@ -8,9 +8,9 @@ use super::{
     canary::UNMEASURED,
     cause::{Activity, WINDOW_NS, cause_of},
     platform::{Capture, StackCapturer, Unwound, cpu_time, thread_activity},
-    poll_under_watch::{PendingCapture, PollUnderWatch},
     record::StackOwner,
     state::{WatchState, increment},
+    watched_poll::{PendingCapture, WatchedPoll},
 };
 use crate::{
     accounting::{CurrentPolls, Registry, ThreadSlot},
@@ -71,7 +71,7 @@ impl PollAnalyzer {
     pub(super) fn analyze(
         &mut self,
         at: usize,
-        poll: &mut PollUnderWatch,
+        poll: &mut WatchedPoll,
         slot: &'static ThreadSlot,
         now: u64,
     ) {
@@ -162,7 +162,7 @@ impl PollAnalyzer {
     fn update_cause(
         &self,
         at: usize,
-        poll: &mut PollUnderWatch,
+        poll: &mut WatchedPoll,
         (now, cpu): (u64, Option<u64>),
         activity: Activity,
     ) {
@@ -182,7 +182,7 @@ impl PollAnalyzer {
     pub(super) fn collect_capture(
         &mut self,
         at: usize,
-        poll: &mut PollUnderWatch,
+        poll: &mut WatchedPoll,
         slot: &'static ThreadSlot,
         now: u64,
     ) {
@@ -210,7 +210,7 @@ impl PollAnalyzer {
     fn accept_capture(
         &mut self,
         at: usize,
-        poll: &mut PollUnderWatch,
+        poll: &mut WatchedPoll,
         os_id: u32,
         capture: Capture,
         (requested_at, report_due): (u64, u64),
@@ -315,7 +315,7 @@ mod tests {
         let options = WatchOptions::default();
         let state = Arc::new(WatchState::new(&options));
         let mut analyzer = PollAnalyzer::new(options.signal, Arc::clone(&state));
-        let mut poll = PollUnderWatch::new(Some((7, 100)), (100, None), None);
+        let mut poll = WatchedPoll::new(Some((7, 100)), (100, None), None);
         let mut accept = |captured: Option<(u64, u64)>| {
             let kind = PollKind::Poll;
             let current = captured.map(|(task, since)| CurrentPoll { task, since, kind });

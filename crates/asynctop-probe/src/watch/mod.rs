@@ -10,7 +10,7 @@
 //!   options.rs     thresholds, history size and signal of a watchdog
 //!   state.rs       the state that the watchdog's thread and its handles share
 //!   sample_loop.rs samples the probe's threads, and a long poll repeatedly
-//!   poll_under_watch.rs  the poll that a thread is in, and the captures requested for it
+//!   watched_poll.rs the poll that a thread is in, and the captures requested for it
 //!   analyzer.rs    the cause and the stacks of a long poll
 //!   cpu_account.rs how long a thread was without a CPU
 //!   canary.rs      the code of a current-thread runtime that is not measured
@@ -45,7 +45,6 @@ mod cpu_times;
 mod impact;
 mod options;
 mod poll_log;
-mod poll_under_watch;
 mod record;
 mod sample_loop;
 mod state;
@@ -53,6 +52,7 @@ mod steal;
 mod stops;
 mod task_delays;
 mod watchdog;
+mod watched_poll;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "linux/mod.rs"]

@@ -19,12 +19,12 @@ use super::{
     impact::{Attribution, DelayBaseline, ImpactTracker},
     options::{WatchOptions, long_poll_ns},
     platform::is_runnable,
-    poll_under_watch::PollUnderWatch,
     state::{WatchState, increment},
-    steal::{StealReading, StealTime},
+    steal::StealTime,
     stops::StopDetector,
+    watched_poll::{WatchedPoll, poll_to_watch, stable_polls},
 };
-use crate::accounting::{CurrentPoll, CurrentPolls, PollKind, Registry, ThreadSlot};
+use crate::accounting::{CurrentPoll, PollKind, Registry, ThreadSlot};
 
 const MS: u64 = 1_000_000;
 /// Minimum time between two samples.
@@ -42,57 +42,29 @@ pub(super) struct SampleLoop {
     analyzer: PollAnalyzer,
     slots: Vec<&'static ThreadSlot>,
     threads: Vec<WatchedThread>,
-    busy_threads: Vec<BusyThread>,
-    cpu_accounts: Vec<CpuAccount>,
     steal: StealTime,
     stop_detector: StopDetector,
     canary: CanaryWatch,
     impact: ImpactTracker,
 }
 
-/// Per-thread state of the watchdog.
-#[derive(Default)]
+/// A thread that polls tasks, and the poll that it is in.
 struct WatchedThread {
-    /// The poll seen by the last sample, and the captures requested for it.
-    poll: PollUnderWatch,
-    kind: PollKind,
-    /// Steal time before the poll began.
-    steal_before: StealReading,
-    /// The poll is long and has a record.
-    is_long: bool,
-    /// Scheduling delays of all tasks when the poll became long.
-    baseline: Option<DelayBaseline>,
-    attribution: Attribution,
-    /// Time that the thread had spent in polls when this one began.
-    busy_before: u64,
-    /// Time in long polls nested in this one, which have records of their own.
-    nested_ns: u64,
-    /// The poll in which this one is nested, while this one is watched instead.
-    outer: Option<Box<WatchedThread>>,
+    slot: &'static ThreadSlot,
+    cpu: CpuAccount,
+    busy: BusyThread,
+    poll: WatchedPoll,
 }
 
-/// Maximum number of attempts to read the polls of a thread while it begins or ends one.
-const MAX_ATTEMPTS: usize = 4;
-
-/// The polls that a thread is in, as far as two consecutive reads agree.
-fn stable_polls(slot: &ThreadSlot) -> CurrentPolls {
-    let mut seen = slot.peek();
-    for _ in 0..MAX_ATTEMPTS {
-        let again = slot.peek();
-        if again.outermost == seen.outermost {
-            let innermost = seen.innermost.filter(|_| seen.innermost == again.innermost);
-            return CurrentPolls { innermost, outermost: seen.outermost };
+impl WatchedThread {
+    fn new(slot: &'static ThreadSlot) -> Self {
+        WatchedThread {
+            slot,
+            cpu: CpuAccount::default(),
+            busy: BusyThread::default(),
+            poll: WatchedPoll::default(),
         }
-        seen = again;
     }
-    CurrentPolls::NONE
-}
-
-/// The poll to watch: the innermost one if it is long, and otherwise the one around all others, which
-/// may consist of many short ones.
-fn poll_to_watch(polls: CurrentPolls, now: u64, long_ns: u64) -> Option<CurrentPoll> {
-    let is_long = |poll: &CurrentPoll| now.saturating_sub(poll.since) >= long_ns;
-    polls.innermost.filter(is_long).or(polls.outermost)
 }
 
 impl SampleLoop {
@@ -108,8 +80,6 @@ impl SampleLoop {
             long_poll_ns: long_poll_ns(options),
             slots: Vec::new(),
             threads: Vec::new(),
-            busy_threads: Vec::new(),
-            cpu_accounts: Vec::new(),
             steal: StealTime::default(),
             stop_detector: StopDetector::default(),
             canary: CanaryWatch::default(),
@@ -145,13 +115,12 @@ impl SampleLoop {
     /// Samples all threads; returns when the next sample is due.
     fn sample(&mut self) -> u64 {
         self.registry.thread_slots(&mut self.slots);
-        self.threads.resize_with(self.slots.len(), WatchedThread::default);
-        self.busy_threads.resize_with(self.slots.len(), BusyThread::default);
-        self.cpu_accounts.resize_with(self.slots.len(), CpuAccount::default);
+        let new = self.slots.iter().skip(self.threads.len()).copied().map(WatchedThread::new);
+        self.threads.extend(new);
         let began = self.registry.now();
         // A poll that begins right after this sample.
         let mut due = began.saturating_add(self.long_poll_ns + MAX_DETECTION_DELAY_NS);
-        for at in 0..self.slots.len() {
+        for at in 0..self.threads.len() {
             due = due.min(self.sample_thread(at));
         }
         if let Some(canary) = self.state.canary() {
@@ -175,75 +144,73 @@ impl SampleLoop {
 
     /// Samples one thread; returns when its next sample is due.
     fn sample_thread(&mut self, at: usize) -> u64 {
-        let slot = self.slots[at];
+        let slot = self.threads[at].slot;
         let polls = stable_polls(slot);
         let now = self.registry.now();
         let current = poll_to_watch(polls, now, self.long_poll_ns);
         let current = current.or(self.unmeasured_poll(slot, current.is_some()));
         let seen = current.map(|poll| (poll.task, poll.since));
         let os_id = slot.os_id();
-        let cpu_before = self.cpu_accounts[at].read(os_id, now);
+        let cpu_before = self.threads[at].cpu.read(os_id, now);
         self.analyzer.collect_capture(at, &mut self.threads[at].poll, slot, now);
         if seen != self.threads[at].poll.key {
             let baseline = self.poll_ended(at, seen.map(|(_, began)| began), now);
             let baseline = baseline.filter(|_| seen.is_some_and(|key| slot.peek().contains(key)));
-            let account = &self.cpu_accounts[at];
+            let account = self.threads[at].cpu;
             let cpu_ns = account.latest().map(|reading| reading.times.cpu_ns);
-            let mut last = std::mem::take(&mut self.threads[at]);
-            let is_running =
-                |poll: &PollUnderWatch| poll.key.is_some_and(|key| polls.contains(key));
-            let mut outer = last.outer.take().filter(|outer| is_running(&outer.poll));
-            if is_running(&last.poll) {
+            let mut last = std::mem::take(&mut self.threads[at].poll);
+            let is_running = |poll: &WatchedPoll| poll.key.is_some_and(|key| polls.contains(key));
+            let mut outer = last.outer.take().filter(|outer| is_running(outer));
+            if is_running(&last) {
                 last.outer = outer;
                 outer = Some(Box::new(last));
-            } else if let (Some(outer), Some((_, began))) = (&mut outer, last.poll.key) {
+            } else if let (Some(outer), Some((_, began))) = (&mut outer, last.key) {
                 outer.nested_ns += now.saturating_sub(began);
             }
-            self.threads[at] = match outer {
+            self.threads[at].poll = match outer {
                 // The times before it began are those read then.
-                Some(mut outer) if outer.poll.key == seen => {
-                    outer.poll.cause_sampled = (now, cpu_ns);
+                Some(mut outer) if outer.key == seen => {
+                    outer.cause_sampled = (now, cpu_ns);
                     (outer.is_long, outer.baseline) = (false, baseline);
                     *outer
                 }
-                outer => WatchedThread {
-                    poll: PollUnderWatch::new(
-                        seen,
-                        (now, cpu_ns),
-                        cpu_before.or_else(|| account.assumed_before(seen?.1)),
-                    ),
+                outer => WatchedPoll {
                     kind: current.map(|poll| poll.kind).unwrap_or_default(),
                     steal_before: self.steal.latest(),
                     baseline,
                     outer,
-                    ..WatchedThread::default()
+                    ..WatchedPoll::new(
+                        seen,
+                        (now, cpu_ns),
+                        cpu_before.or_else(|| account.assumed_before(seen?.1)),
+                    )
                 },
             };
         }
-        let busy_thread = &mut self.busy_threads[at];
+        let busy_thread = &mut self.threads[at].busy;
         self.analyzer.collect_sample(busy_thread, now);
         let is_due = busy_thread.is_due(now, || slot.read(now).busy);
         let Some((task, began)) = seen else { return u64::MAX };
         // Long polls nested in this one have records of their own.
-        let nested_ns = self.threads[at].nested_ns;
+        let nested_ns = self.threads[at].poll.nested_ns;
         let age = now.saturating_sub(began).saturating_sub(nested_ns);
         if age < self.long_poll_ns {
             if is_due {
-                self.analyzer.sample(&mut self.busy_threads[at], slot, now);
+                self.analyzer.sample(&mut self.threads[at].busy, slot, now);
             }
             // Few polls of a healthy program reach a quarter of the threshold, so these are
             // detected without delay.
             let delay = if age < self.long_poll_ns / 4 { MAX_DETECTION_DELAY_NS } else { 0 };
             return began + nested_ns + self.long_poll_ns + delay;
         }
-        if !self.threads[at].is_long {
+        if !self.threads[at].poll.is_long {
             self.poll_became_long(at, task, began, now);
-        } else if self.threads[at].baseline.is_none() && task != UNMEASURED {
+        } else if self.threads[at].poll.baseline.is_none() && task != UNMEASURED {
             let runtime = self.registry.runtime_of(task);
             self.read_baseline(at, (task, began), runtime);
         }
         if os_id.is_some_and(|os_id| !is_runnable(os_id)) {
-            self.cpu_accounts[at].set_blocked();
+            self.threads[at].cpu.set_blocked();
         }
         let poll = &mut self.threads[at].poll;
         let is_due = poll.is_due(now);
@@ -265,25 +232,25 @@ impl SampleLoop {
     }
 
     fn poll_became_long(&mut self, at: usize, task: u64, began: u64, now: u64) {
-        self.threads[at].is_long = true;
+        self.threads[at].poll.is_long = true;
         increment(&self.state.long_polls);
         let runtime = self.registry.runtime_of(task);
-        self.threads[at].baseline.take_if(|baseline| baseline.runtime != runtime);
+        self.threads[at].poll.baseline.take_if(|baseline| baseline.runtime != runtime);
         // The baseline is read before the poll is published.
-        if self.threads[at].baseline.is_none() && task != UNMEASURED {
+        if self.threads[at].poll.baseline.is_none() && task != UNMEASURED {
             self.read_baseline(at, (task, began), runtime);
         }
-        let thread = self.slots[at].read(now);
+        let thread = self.threads[at].slot.read(now);
         // Limits the length when the poll ends; 0, which is no limit, if it has ended already.
-        let is_same = self.slots[at].peek().contains((task, began));
+        let is_same = self.threads[at].slot.peek().contains((task, began));
         let busy_before = thread.busy.saturating_sub(now.saturating_sub(began));
-        self.threads[at].busy_before = if is_same { busy_before } else { 0 };
+        self.threads[at].poll.busy_before = if is_same { busy_before } else { 0 };
         let identity = self
             .registry
             .visit(task, |task| (Arc::from(task.name()), Some(task.location()), task.stage));
         let (task_name, spawned_at, stage) = identity.unwrap_or_default();
         let record = PollRecord {
-            kind: self.threads[at].kind,
+            kind: self.threads[at].poll.kind,
             task_name,
             spawned_at,
             stage,
@@ -303,48 +270,48 @@ impl SampleLoop {
     /// poll gets no impact.
     fn read_baseline(&mut self, at: usize, poll: (u64, u64), runtime: Option<u32>) {
         let baseline = self.impact.baseline(at, runtime);
-        self.threads[at].baseline = baseline.filter(|_| self.slots[at].peek().contains(poll));
+        self.threads[at].poll.baseline =
+            baseline.filter(|_| self.threads[at].slot.peek().contains(poll));
     }
 
     /// Records how long the poll on a thread has lasted, and how much of that the thread was
     /// without a CPU.
     fn update_length(&mut self, at: usize, now: u64, ended: Option<u64>) {
-        let thread = &mut self.threads[at];
-        let Some((_, began)) = thread.poll.key else { return };
+        let WatchedThread { slot, cpu, poll, .. } = &mut self.threads[at];
+        let Some((_, began)) = poll.key else { return };
         let until = ended.unwrap_or(now);
-        let (clock, os_id) = (|| self.registry.now(), self.slots[at].os_id());
-        if let (true, Some(os_id)) = (thread.poll.waits_for_lock(), os_id) {
+        let (clock, os_id) = (|| self.registry.now(), slot.os_id());
+        if let (true, Some(os_id)) = (poll.waits_for_lock(), os_id) {
             if ended.is_some() {
-                let tail = until.saturating_sub(thread.poll.cause_sampled.0);
-                thread.poll.lock_ns += tail;
+                let tail = until.saturating_sub(poll.cause_sampled.0);
+                poll.lock_ns += tail;
             }
-            let others = thread.poll.other_threads.get_or_insert_default();
+            let others = poll.other_threads.get_or_insert_default();
             others.read(os_id, clock, ended.is_some());
         }
-        let run_delay = thread.poll.cpu_before.zip(self.cpu_accounts[at].latest());
+        let run_delay = poll.cpu_before.zip(cpu.latest());
         let run_delay =
             run_delay.map(|(before, latest)| cpu_account::run_delay(before, latest, began, ended));
-        let others = thread.poll.other_threads.as_ref();
+        let others = poll.other_threads.as_ref();
         let without_cpu = TimeWithoutCpu {
             run_delay_ns: run_delay.unwrap_or(0),
             lock_holder_ns: others.map_or(0, |others| others.largest_delay(ended.is_some())),
-            steal_ns: self.steal.since(&thread.steal_before, now),
+            steal_ns: self.steal.since(&poll.steal_before, now),
             stopped_ns: Stop::overlap_ns(&self.state.stops(), began, until),
         };
         let length_ns = until.saturating_sub(began);
-        let without_cpu =
-            without_cpu.limited_to(length_ns, thread.poll.blocked_ns, thread.poll.lock_ns);
+        let without_cpu = without_cpu.limited_to(length_ns, poll.blocked_ns, poll.lock_ns);
         self.state.log().update(at, |record| {
             record.last_seen_ns = until;
             record.without_cpu = without_cpu;
         });
-        thread.attribution = Attribution { length_ns, without_cpu };
+        poll.attribution = Attribution { length_ns, without_cpu };
     }
 
     /// Closes the record of the poll that a thread was in. `next` is when the thread's next poll
     /// began, if it has one. Returns the scheduling delays of all tasks, if they were read.
     fn poll_ended(&mut self, at: usize, next: Option<u64>, now: u64) -> Option<DelayBaseline> {
-        if !self.threads[at].is_long {
+        if !self.threads[at].poll.is_long {
             return None;
         }
         let ended = self.threads[at].poll.key.map_or(now, |(task, began)| {
@@ -353,12 +320,12 @@ impl SampleLoop {
                 return now.min(next.unwrap_or(now)).min(free.max(began));
             }
             // The sample comes later than the end, and much later on a busy machine.
-            let uncounted = self.slots[at].uncounted_end(began);
-            let end = uncounted.unwrap_or_else(|| match self.threads[at].kind {
+            let uncounted = self.threads[at].slot.uncounted_end(began);
+            let end = uncounted.unwrap_or_else(|| match self.threads[at].poll.kind {
                 PollKind::Poll => {
                     // The thread has spent no more time in polls since then.
-                    let thread = self.slots[at].read(now);
-                    let busy = thread.busy.saturating_sub(self.threads[at].busy_before);
+                    let thread = self.threads[at].slot.read(now);
+                    let busy = thread.busy.saturating_sub(self.threads[at].poll.busy_before);
                     let end = self.registry.end_of_poll(task, began).unwrap_or(now);
                     end.min(began.saturating_add(busy))
                 }
@@ -375,10 +342,10 @@ impl SampleLoop {
     /// Records the impact of a thread's long poll until now, or until the thread's next poll began.
     /// Returns the scheduling delays of all tasks.
     fn update_impact(&mut self, at: usize, until: Option<u64>) -> Option<DelayBaseline> {
-        let thread = &self.threads[at];
-        let (baseline, (task, began)) = (thread.baseline.as_ref()?, thread.poll.key?);
+        let poll = &self.threads[at].poll;
+        let (baseline, (task, began)) = (poll.baseline.as_ref()?, poll.key?);
         let (impact, next) =
-            self.impact.measure(baseline, at, task, (began, until), thread.attribution);
+            self.impact.measure(baseline, at, task, (began, until), poll.attribution);
         self.state.log().update(at, |record| record.impact = Some(impact.into()));
         Some(next)
     }
@@ -481,10 +448,10 @@ mod tests {
                 assert!(registry.now() - began >= sample_loop.long_poll_ns);
             });
             sample_loop.sample();
-            let thread = &sample_loop.threads[0];
-            assert_eq!(thread.poll.key, outer);
-            assert_eq!(thread.poll.cpu_before, before, "read before it began");
-            assert!(thread.nested_ns >= sample_loop.long_poll_ns, "{}", thread.nested_ns);
+            let poll = &sample_loop.threads[0].poll;
+            assert_eq!(poll.key, outer);
+            assert_eq!(poll.cpu_before, before, "read before it began");
+            assert!(poll.nested_ns >= sample_loop.long_poll_ns, "{}", poll.nested_ns);
         });
     }
 

@@ -4,11 +4,14 @@ use super::{
     CallKind, Cause,
     cause::WINDOW_NS,
     cpu_account::{CpuReading, OtherThreads},
+    impact::{Attribution, DelayBaseline},
     platform::Ticket,
+    steal::StealReading,
 };
+use crate::accounting::{CurrentPoll, CurrentPolls, PollKind, ThreadSlot};
 
 #[derive(Default)]
-pub(super) struct PollUnderWatch {
+pub(super) struct WatchedPoll {
     /// Task and start of the poll; `None` between two polls.
     pub key: Option<(u64, u64)>,
     /// When the cause was last sampled, and the thread's CPU time then.
@@ -24,6 +27,20 @@ pub(super) struct PollUnderWatch {
     pub(super) other_threads: Option<OtherThreads>,
     pub(super) capture_due: u64,
     pub(super) pending_capture: Option<PendingCapture>,
+    pub(super) kind: PollKind,
+    /// Steal time before the poll began.
+    pub(super) steal_before: StealReading,
+    /// The poll is long and has a record.
+    pub(super) is_long: bool,
+    /// Scheduling delays of all tasks when the poll became long.
+    pub(super) baseline: Option<DelayBaseline>,
+    pub(super) attribution: Attribution,
+    /// Time that the thread had spent in polls when this one began.
+    pub(super) busy_before: u64,
+    /// Time in long polls nested in this one, which have records of their own.
+    pub(super) nested_ns: u64,
+    /// The poll in which this one is nested, while this one is watched instead.
+    pub(super) outer: Option<Box<WatchedPoll>>,
 }
 
 /// A requested stack that has not arrived.
@@ -34,14 +51,14 @@ pub(super) struct PendingCapture {
     pub(super) report_due: u64,
 }
 
-impl PollUnderWatch {
+impl WatchedPoll {
     /// A poll first seen at `now`, when its thread had spent `cpu` on the CPU.
     pub(super) fn new(
         key: Option<(u64, u64)>,
         (now, cpu): (u64, Option<u64>),
         cpu_before: Option<CpuReading>,
-    ) -> PollUnderWatch {
-        PollUnderWatch { key, cause_sampled: (now, cpu), cpu_before, ..PollUnderWatch::default() }
+    ) -> WatchedPoll {
+        WatchedPoll { key, cause_sampled: (now, cpu), cpu_before, ..WatchedPoll::default() }
     }
 
     /// Counts `wall_ns` for `cause`, the one found by a sample.
@@ -71,4 +88,28 @@ impl PollUnderWatch {
     pub(super) fn capture_requested_at(&self) -> Option<u64> {
         self.pending_capture.as_ref().map(|capture| capture.requested_at)
     }
+}
+
+/// Maximum number of attempts to read the polls of a thread while it begins or ends one.
+const MAX_ATTEMPTS: usize = 4;
+
+/// The polls that a thread is in, as far as two consecutive reads agree.
+pub(super) fn stable_polls(slot: &ThreadSlot) -> CurrentPolls {
+    let mut seen = slot.peek();
+    for _ in 0..MAX_ATTEMPTS {
+        let again = slot.peek();
+        if again.outermost == seen.outermost {
+            let innermost = seen.innermost.filter(|_| seen.innermost == again.innermost);
+            return CurrentPolls { innermost, outermost: seen.outermost };
+        }
+        seen = again;
+    }
+    CurrentPolls::NONE
+}
+
+/// The poll to watch: the innermost one if it is long, and otherwise the one around all others, which
+/// may consist of many short ones.
+pub(super) fn poll_to_watch(polls: CurrentPolls, now: u64, long_ns: u64) -> Option<CurrentPoll> {
+    let is_long = |poll: &CurrentPoll| now.saturating_sub(poll.since) >= long_ns;
+    polls.innermost.filter(is_long).or(polls.outermost)
 }
