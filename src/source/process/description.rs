@@ -96,13 +96,7 @@ pub(super) fn describe(
 /// States the accuracy of the fields that come from samples of the threads.
 fn polls(description: Description, sample: &Sample, options: ReadOptions) -> Description {
     let no_samples = no_samples(sample);
-    let shares = match (sample.doubtful(), &no_samples) {
-        (late, None) if late >= MAX_LATE_SHARE => Accuracy::estimated(format!(
-            "from samples of which {} were late: it can be too low by that much",
-            whole_percent(late)
-        )),
-        _ => Accuracy::Sampled,
-    };
+    let shares = shares(sample.doubtful(), no_samples.as_deref());
     let stacks = match options.no_stop {
         true => "nothing is stopped (--no-stop)",
         false => "a thread that computes is stopped once, for some 10 µs, to read its stack",
@@ -121,6 +115,21 @@ fn polls(description: Description, sample: &Sample, options: ReadOptions) -> Des
         None => description
             .with(FieldId::CurrentPoll, Accuracy::Sampled)
             .with(FieldId::LongPolls, Accuracy::lower_bound(long_polls)),
+    }
+}
+
+/// The accuracy of shares of time, from samples of which this part was late.
+fn shares(late: f64, no_samples: Option<&str>) -> Accuracy {
+    match no_samples {
+        Some(reason) => Accuracy::estimated(format!(
+            "from the states of all tasks, read up to 10 times per second, because the threads are \
+             not sampled: {reason}"
+        )),
+        None if late >= MAX_LATE_SHARE => Accuracy::estimated(format!(
+            "from samples of which {} were late: it can be too low by that much",
+            whole_percent(late)
+        )),
+        None => Accuracy::Sampled,
     }
 }
 
@@ -148,5 +157,20 @@ fn queues(description: Description, runtime: &RuntimeInfo) -> Description {
     match &runtime.no_pool {
         Some(reason) => description.without(pool, reason.clone()),
         None => description,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_without_samples_of_the_threads_are_estimated() {
+        assert_eq!(shares(0.01, None), Accuracy::Sampled);
+        let Accuracy::Estimated { method } = shares(0.0, Some("no thread")) else {
+            panic!("not estimated");
+        };
+        assert!(method.ends_with("not sampled: no thread"), "{method}");
+        assert!(matches!(shares(0.2, None), Accuracy::Estimated { .. }));
     }
 }

@@ -83,7 +83,8 @@ impl Tally {
     }
 
     /// Adds the time up to `taken` in which the program was not stopped. `has_samples` is whether polls
-    /// are sampled; otherwise only the sweeps find them.
+    /// are sampled; otherwise, or if there was no sample since the latest update, only the sweeps find
+    /// them.
     pub(super) fn add(
         &mut self,
         counts: Counts,
@@ -97,7 +98,7 @@ impl Tally {
         let polls = counts.busy.since(&before.busy);
         let hits = |state: usize| counts.states[state].since(&before.states[state]).hits;
         let [running, scheduled, idle] = [0, 1, 2].map(hits);
-        let (hits, samples) = match has_samples {
+        let (hits, samples) = match has_samples && polls.samples > 0 {
             true => (polls.hits, polls.samples),
             false => (running, running + scheduled + idle),
         };
@@ -234,6 +235,9 @@ mod tests {
         let mut tally = Tally::new(ms(0), Arc::default());
         tally.add(counts(0, 0, [5, 1, 4]), ms(1000), &[], false);
         assert_eq!(sums(&tally), [1000, 500, 100, 400]);
+        // The place of the current task was found again, and no sample was taken since.
+        tally.add(counts(0, 0, [10, 2, 8]), ms(2000), &[], true);
+        assert_eq!(sums(&tally), [2000, 1000, 200, 800]);
     }
 
     #[test]

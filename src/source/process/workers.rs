@@ -75,11 +75,12 @@ impl Workers {
             at: sample.taken,
             poll_ns: 0,
         });
-        let samples = sample.samples - tally.samples;
-        if is_update && samples > 0 {
-            let span = nanos(sample.taken - tally.at) as f64;
+        let samples = sample.samples.saturating_sub(tally.samples);
+        if is_update {
+            let span = nanos(sample.taken.saturating_sub(tally.at)) as f64;
             let hits = thread.hits.saturating_sub(tally.hits) as f64;
-            tally.poll_ns += (span * (hits / samples as f64).min(1.0)) as u64;
+            // Nothing is known of a time without samples.
+            tally.poll_ns += (span * (hits / samples.max(1) as f64).min(1.0)) as u64;
             (tally.hits, tally.samples, tally.at) = (thread.hits, sample.samples, sample.taken);
         }
         tally

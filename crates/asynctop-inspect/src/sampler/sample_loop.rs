@@ -115,13 +115,18 @@ impl SampleLoop {
             }
             let now = self.began.elapsed();
             let delay = now.saturating_sub(planned);
-            if let Err(error) = self.sample(now, delay) {
-                lock(&self.shared.ended).get_or_insert(error);
-                return;
-            }
+            let is_sampled = match self.sample(now, delay) {
+                Ok(is_sampled) => is_sampled,
+                Err(error) => {
+                    lock(&self.shared.ended).get_or_insert(error);
+                    return;
+                }
+            };
             let next = (self.began.elapsed().as_secs_f64() / interval) as u64;
-            let missed = next.saturating_sub(slot + 1);
-            lock(&self.shared.hits).lateness.missed += missed;
+            if is_sampled {
+                let missed = next.saturating_sub(slot + 1);
+                lock(&self.shared.hits).lateness.missed += missed;
+            }
             slot = next.max(slot + 1);
         }
     }
@@ -140,11 +145,13 @@ impl SampleLoop {
         }
     }
 
-    fn sample(&mut self, now: Duration, delay: Duration) -> Result<(), InspectError> {
+    /// Returns `false` if no current task can be read, or the place of the current task is not known.
+    fn sample(&mut self, now: Duration, delay: Duration) -> Result<bool, InspectError> {
         self.update_plan(now);
         let Some(readings) = self.read() else {
-            // Nothing can be read, or there is no thread to read.
-            return self.identity.verify();
+            self.identity.verify_quickly()?;
+            self.observe_process(&mut lock(&Arc::clone(&self.shared).hits), now);
+            return Ok(false);
         };
         let [agreed, contradicted] = self.compare(&readings);
         let observations: Vec<(u32, Observation)> =
@@ -153,10 +160,8 @@ impl SampleLoop {
         let mut hits = lock(&shared.hits);
         if hits.samples.is_multiple_of(SAMPLES_PER_VERIFICATION) {
             self.identity.verify_quickly()?;
-            hits.cpu = cpu_time();
         }
         hits.samples += 1;
-        hits.taken = now;
         hits.agreed += agreed;
         hits.contradicted += contradicted;
         hits.lateness.late += u64::from(delay > LATE);
@@ -178,10 +183,17 @@ impl SampleLoop {
             }
             self.record_long_poll(&mut hits, tid);
         }
+        self.observe_process(&mut hits, now);
+        Ok(true)
+    }
+
+    /// Updates what does not depend on the current tasks: the time up to which the process was
+    /// observed, and its stops.
+    fn observe_process(&mut self, hits: &mut Hits, now: Duration) {
+        (hits.taken, hits.cpu) = (now, cpu_time());
         let may_be_long = self.polls.has_poll_of(self.long_poll / 2);
         self.stops.observe(&self.identity, now, may_be_long, &mut hits.stops);
         hits.forget_long_polls(now);
-        Ok(())
     }
 
     fn update_plan(&mut self, now: Duration) {
@@ -345,5 +357,29 @@ fn blocking_call(identity: &Identity, tid: u32) -> Option<String> {
     match threads::activity(identity, tid) {
         Some(Activity::Blocked { syscall, .. }) => syscall.map(threads::syscall_name),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::ProcessStop;
+
+    #[test]
+    fn time_and_stops_are_updated_while_the_place_of_the_current_task_is_unknown() {
+        let mut identity = Identity::open(std::process::id()).expect("this process");
+        let value = 7_u64;
+        identity.set_anchor(&raw const value as u64).expect("own memory");
+        let (shared, options) = (Arc::new(Shared::default()), SamplerOptions::default());
+        let identity = Arc::new(identity);
+        let mut samples = SampleLoop::new(Arc::clone(&shared), identity, &options, Instant::now());
+        let ongoing = ProcessStop { from: Duration::ZERO, to: Duration::ZERO, is_ongoing: true };
+        lock(&shared.hits).stops.push(ongoing);
+        let now = Duration::from_secs(1);
+        assert!(!samples.sample(now, Duration::ZERO).expect("it runs"), "no thread is read");
+        let hits = lock(&shared.hits);
+        assert_eq!((hits.taken, hits.samples), (now, 0));
+        assert_eq!(hits.stops, [ProcessStop { to: now, is_ongoing: false, ..ongoing }]);
+        assert!(!hits.cpu.is_zero());
     }
 }

@@ -46,7 +46,8 @@ impl Default for SamplerOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sample {
-    /// The time of the latest sample of the threads.
+    /// The time of the latest sample of the threads; while the place of the current task is unknown, of
+    /// the latest attempt.
     pub taken: Duration,
     /// Number of samples of the threads.
     pub samples: u64,
