@@ -28,7 +28,7 @@ pub(super) fn no_samples(sample: &Sample) -> Option<String> {
         failed("current task of each thread").or_else(|| failed("samples of current tasks"));
     match failed {
         Some(check) => Some(format!("a self-check failed: {}", sanitize(&check.detail))),
-        None if sample.threads.is_empty() => {
+        None if !sample.threads.iter().any(|thread| thread.is_sampled) => {
             Some("the current task of threads was not found".to_owned())
         }
         None => None,

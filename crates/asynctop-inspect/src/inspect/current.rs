@@ -24,6 +24,8 @@ const ATTEMPTS: u32 = 8;
 const PAUSES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
+const CAPABILITY: &str = "current task of each thread";
+
 /// One comparison of threads and tasks.
 struct Comparison {
     current: HashMap<u32, u64>,
@@ -33,6 +35,24 @@ struct Comparison {
     missing: usize,
     /// Threads whose current task id belongs to no known task.
     unknown: usize,
+}
+
+impl Comparison {
+    /// `is_known` is whether any thread has a known place of its current task; `with_data` of these
+    /// threads have thread-local data.
+    fn check(&self, is_known: bool, with_data: usize, threads: usize) -> Check {
+        if !is_known {
+            return Check::failed(CAPABILITY, "its place was not found");
+        }
+        let Comparison { running, missing, unknown, .. } = self;
+        let detail = format!(
+            "{with_data} of {threads} threads with thread-local data; {} of {running} running tasks \
+             are the current task of a thread, {unknown} threads have a task that is not listed",
+            running - missing,
+        );
+        let check = if *missing == 0 { Check::passed } else { Check::failed };
+        check(CAPABILITY, detail)
+    }
 }
 
 impl Process {
@@ -47,7 +67,6 @@ impl Process {
         threads: usize,
         checks: &mut Vec<Check>,
     ) -> HashMap<u32, u64> {
-        const CAPABILITY: &str = "current task of each thread";
         let mut comparison = self.compare(blocks, found, offsets);
         for attempt in 1..ATTEMPTS + PAUSES {
             if comparison.missing == 0 {
@@ -58,26 +77,23 @@ impl Process {
             }
             comparison = self.compare(blocks, found, offsets);
         }
-        let Comparison { current, running, missing, unknown } = comparison;
-        let detail = format!(
-            "{} of {threads} threads with thread-local data; {} of {running} running tasks are \
-             the current task of a thread, {unknown} threads have a task that is not listed",
-            self.tcbs.len(),
-            running - missing,
-        );
+        let has_place = blocks.iter().any(|block| offsets.contains_key(&block.module));
+        // Before the first runtime there is no place to find.
+        let is_known = has_place || found.runtimes.is_empty();
+        let check = comparison.check(is_known, self.tcbs.len(), threads);
+        let is_passed = check.passed;
+        checks.push(check);
         self.current_words.clear();
-        if missing > 0 {
+        if !is_passed {
             self.offsets.clear();
-            checks.push(Check::failed(CAPABILITY, detail));
             return HashMap::new();
         }
-        checks.push(Check::passed(CAPABILITY, detail));
         self.current_words.extend(blocks.iter().filter_map(|block| {
             let offset = offsets.get(&block.module)?.current as u64 * 8;
             let Block { tid, module, address, .. } = *block;
             Some(CurrentWord { tid, module, address: address.wrapping_add(offset) })
         }));
-        current
+        comparison.current
     }
 
     fn compare(
@@ -116,4 +132,21 @@ impl Process {
 /// excluded: they are blocking tasks that always run.
 pub(super) fn is_polled(task: &TaskInfo) -> bool {
     task.state == StateKind::Running && matches!(task.kind, TaskKind::Task | TaskKind::Local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comparison_of_nothing_does_not_pass() {
+        let comparison = |running, missing| {
+            let current = HashMap::new();
+            Comparison { current, running, missing, unknown: 0 }
+        };
+        assert!(comparison(2, 0).check(true, 3, 3).passed);
+        assert!(comparison(0, 0).check(true, 3, 3).passed, "all tasks are idle");
+        assert!(!comparison(2, 1).check(true, 3, 3).passed);
+        assert!(!comparison(0, 0).check(false, 3, 3).passed, "no place to compare");
+    }
 }

@@ -168,6 +168,7 @@ impl SurveyLoop {
             // Workers remain known while the place of the current task is not.
             .filter(|thread| thread.worker.is_some() || sampled.contains(&thread.tid))
             .map(|thread| SampledThread {
+                is_sampled: sampled.contains(&thread.tid),
                 tid: thread.tid,
                 name: thread.name,
                 runtime: thread.runtime,

@@ -55,7 +55,7 @@ pub struct Sample {
     pub lateness: Lateness,
     /// All tasks that were alive at the latest survey, by address.
     pub tasks: Vec<SampledTask>,
-    /// The threads that are sampled, by id.
+    /// The threads that are sampled, and those of workers that are not, by id.
     pub threads: Vec<SampledThread>,
     /// The threads that were no workers, and on a CPU or waiting for one, at the latest survey.
     pub runnable: Vec<u32>,
@@ -149,6 +149,8 @@ pub struct SampledThread {
     pub runtime: Option<usize>,
     /// Index of the worker that it is.
     pub worker: Option<usize>,
+    /// Whether the place of its current task is known.
+    pub is_sampled: bool,
     /// Samples in which it polled a task of a survey, out of all samples since attaching.
     pub hits: u64,
     /// Time that the worker was not parked, as of the latest sample; up to its latest park, or 61
