@@ -15,6 +15,8 @@ use crate::sampler::{
 /// Long polls that have ended are kept for this long, and no more than this number.
 const RETENTION: Duration = Duration::from_secs(60);
 const MAX_LONG_POLLS: usize = 1000;
+/// Number of comparisons at which their weight is halved.
+const MAX_COMPARISONS: u64 = 1000;
 
 /// Hits of one task.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,9 +41,9 @@ pub(super) struct Hits {
     /// Busy time of each worker's thread in nanoseconds, as of the latest sample.
     pub busy_ns: HashMap<u32, u64>,
     pub lateness: Lateness,
-    /// Comparisons that found a thread's current task running.
+    /// Latest comparisons that found a thread's current task running.
     pub agreed: u64,
-    /// Comparisons that did not.
+    /// Latest comparisons that did not.
     pub contradicted: u64,
     pub long_polls: VecDeque<LongPoll>,
     pub stops: Vec<ProcessStop>,
@@ -61,6 +63,17 @@ impl Hits {
     pub(super) fn observations(&self, key: TaskKey, listed_at: u64) -> Observations {
         let TaskHits { hits, runs, .. } = self.by_task.get(&key).copied().unwrap_or_default();
         Observations { samples: self.samples - listed_at, hits, runs }
+    }
+
+    /// Adds comparisons of current tasks with their own states. Older ones lose their weight: a wrong
+    /// word is noticed after a day as fast as at the beginning.
+    pub(super) fn add_comparisons(&mut self, [agreed, contradicted]: [u64; 2]) {
+        self.agreed += agreed;
+        self.contradicted += contradicted;
+        while self.agreed + self.contradicted > MAX_COMPARISONS {
+            self.agreed /= 2;
+            self.contradicted /= 2;
+        }
     }
 
     /// Whether current tasks are running according to their own state, or complete while their output
@@ -116,5 +129,20 @@ mod tests {
         let hits = |agreed, contradicted| Hits { agreed, contradicted, ..Hits::default() };
         assert!(hits(0, 0).is_trusted() && hits(10_000, 50).is_trusted());
         assert!(!hits(10, 10).is_trusted() && !hits(0, 3).is_trusted());
+    }
+
+    #[test]
+    fn earlier_comparisons_neither_hide_nor_outweigh_later_ones() {
+        let mut hits = Hits::default();
+        for _ in 0..100_000 {
+            hits.add_comparisons([1, 0]);
+        }
+        assert!(hits.is_trusted());
+        (0..20).for_each(|_| hits.add_comparisons([0, 1]));
+        assert!(!hits.is_trusted(), "20 wrong samples");
+        (0..100_000).for_each(|_| hits.add_comparisons([0, 1]));
+        assert!(!hits.is_trusted());
+        (0..10_000).for_each(|_| hits.add_comparisons([1, 0]));
+        assert!(hits.is_trusted(), "it was corrected long ago");
     }
 }

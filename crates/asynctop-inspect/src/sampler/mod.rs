@@ -215,7 +215,7 @@ impl Sampler {
         self.identity.verify_quickly()?;
         let is_trusted = hits.is_trusted();
         let detail = format!(
-            "{} of {} current tasks were running according to their own state",
+            "{} of the latest {} current tasks were running according to their own state",
             hits.agreed,
             hits.agreed + hits.contradicted
         );

@@ -153,7 +153,7 @@ impl SampleLoop {
             self.observe_process(&mut lock(&Arc::clone(&self.shared).hits), now);
             return Ok(false);
         };
-        let [agreed, contradicted] = self.compare(&readings);
+        let comparisons = self.compare(&readings);
         let observations: Vec<(u32, Observation)> =
             readings.iter().map(|reading| (reading.tid, self.observation(reading, now))).collect();
         let shared = Arc::clone(&self.shared);
@@ -162,8 +162,7 @@ impl SampleLoop {
             self.identity.verify_quickly()?;
         }
         hits.samples += 1;
-        hits.agreed += agreed;
-        hits.contradicted += contradicted;
+        hits.add_comparisons(comparisons);
         hits.lateness.late += u64::from(delay > LATE);
         hits.lateness.longest = hits.lateness.longest.max(delay);
         for (tid, observation) in observations {
