@@ -23,6 +23,20 @@ struct RuntimeQueues {
 }
 
 impl RuntimeQueues {
+    /// `lacks_tasks` is whether scheduled tasks are in neither queue. A queue that was not found is
+    /// empty only if all of them are in the other one.
+    fn of_current_thread(
+        local: Option<Vec<u64>>,
+        injected: Option<Vec<u64>>,
+        lacks_tasks: bool,
+    ) -> Result<RuntimeQueues, &'static str> {
+        let local = match local {
+            None if lacks_tasks => return Err("the queue of its thread was not found"),
+            local => vec![local.unwrap_or_default()],
+        };
+        Ok(RuntimeQueues { local, lifo: vec![None], injected })
+    }
+
     /// The queue of each task.
     fn by_task(&self) -> HashMap<u64, TaskQueue> {
         let local = self.local.iter().enumerate().flat_map(|(worker, tasks)| {
@@ -160,11 +174,7 @@ impl Process {
         rest.retain(|task| {
             memory.word(*task).is_some_and(|word| State(word).kind() == StateKind::Scheduled)
         });
-        if local.is_none() && injected.is_none() && !rest.is_empty() {
-            return Err("they were not found");
-        }
-        let local = vec![local.unwrap_or_default()];
-        Ok(RuntimeQueues { local, lifo: vec![None], injected })
+        RuntimeQueues::of_current_thread(local, injected, !rest.is_empty())
     }
 
     /// The first words of the lists of tasks in a runtime's handle.
@@ -218,4 +228,22 @@ fn scheduled(found: &Found, runtime: usize) -> HashSet<u64> {
             && task.state == StateKind::Scheduled
     });
     tasks.map(|task| task.address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_that_was_not_found_is_empty_only_if_all_tasks_are_in_the_other_one() {
+        let lengths = |local, injected, lacks_tasks| {
+            let queues = RuntimeQueues::of_current_thread(local, injected, lacks_tasks).ok()?;
+            Some((queues.local[0].len(), queues.injected.map(|tasks| tasks.len())))
+        };
+        assert_eq!(lengths(None, None, false), Some((0, None)));
+        assert_eq!(lengths(None, Some(vec![8]), false), Some((0, Some(1))));
+        assert_eq!(lengths(Some(vec![8, 16]), None, true), Some((2, None)));
+        assert_eq!(lengths(None, None, true), None);
+        assert_eq!(lengths(None, Some(vec![8]), true), None);
+    }
 }
