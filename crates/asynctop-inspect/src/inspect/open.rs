@@ -243,13 +243,18 @@ impl Process {
 
     /// The time since the process was started.
     pub(crate) fn uptime(&self) -> Option<Duration> {
-        let stat = Stat::read(self.pid()).ok()?;
-        let text = fs::read_to_string("/proc/uptime").ok()?;
-        let uptime: f64 = text.split_ascii_whitespace().next()?.parse().ok()?;
-        let ticks = rustix::param::clock_ticks_per_second();
-        let started = stat.start_time as f64 / ticks.max(1) as f64;
-        Some(Duration::from_secs_f64((uptime - started).max(0.0)))
+        let started = Stat::read(self.pid()).ok()?.start_time;
+        // In a container, `/proc/uptime` may be that of the container.
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now = Duration::new(now.tv_sec.try_into().ok()?, now.tv_nsec.try_into().ok()?);
+        age(now, started, rustix::param::clock_ticks_per_second())
     }
+}
+
+/// The age of a process that was started this many ticks after the machine; `now` is the time since then.
+fn age(now: Duration, started: u64, ticks_per_second: u64) -> Option<Duration> {
+    let started = started as f64 / ticks_per_second.max(1) as f64;
+    now.checked_sub(Duration::try_from_secs_f64(started).ok()?)
 }
 
 /// Tokio's structures, thread control blocks and unwinding depend on the kind of processor.
@@ -284,5 +289,13 @@ mod tests {
             error.to_string(),
             "cannot read process 7: only x86_64 is supported, and this machine is aarch64"
         );
+    }
+
+    #[test]
+    fn process_that_seems_to_start_in_the_future_has_no_known_age() {
+        let now = Duration::from_secs(100);
+        assert_eq!(age(now, 9_950, 100), Some(Duration::from_millis(500)));
+        assert_eq!(age(now, 10_001, 100), None);
+        assert_eq!(age(now, u64::MAX, 100), None);
     }
 }
