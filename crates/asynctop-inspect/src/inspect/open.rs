@@ -1,6 +1,9 @@
 //! Opening a process: identity, rights, and the copies of Tokio in it.
 
-use std::{cell::RefCell, collections::HashMap, fs, ops::Range, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell, collections::HashMap, fs, ops::Range, os::unix::fs::MetadataExt, sync::Arc,
+    time::Duration,
+};
 
 use asynctop_stack::Unwinder;
 
@@ -97,12 +100,14 @@ impl Process {
         let io = |what| move |source| OpenError::Io { pid, what, source };
         let command = command(&identity).map_err(io("stat"))?;
         let maps = Maps::read(&identity.path("maps")).map_err(io("maps"))?;
-        let Some(anchor) = maps.iter().find(|mapping| mapping.readable && mapping.inode != 0)
-        else {
+        let program = identity.path("exe");
+        let path = fs::read_link(&program).unwrap_or_default();
+        let inode = fs::metadata(&program).ok().map(|file| file.ino());
+        let Some(anchor) = anchor(&maps, &path.to_string_lossy(), inode) else {
             identity.verify()?;
             return Err(OpenError::NoMemory { pid, reason: "no file is mapped" });
         };
-        identity.set_anchor(anchor.range.start)?;
+        identity.set_anchor(anchor)?;
         let mut process = Process {
             identity: Arc::new(identity),
             command,
@@ -251,7 +256,17 @@ impl Process {
     }
 }
 
-/// The age of a process that was started this many ticks after the machine; `now` is the time since then.
+/// An address that is mapped as long as the program runs: in its file, or else in any other one. A data
+/// file may be unmapped before, and may have the lowest address.
+fn anchor(maps: &Maps, program: &str, inode: Option<u64>) -> Option<u64> {
+    let files = || maps.iter().filter(|mapping| mapping.readable && mapping.inode != 0);
+    let own = files().filter(|mapping| mapping.name == program);
+    // The inodes of some file systems differ.
+    let own = own.min_by_key(|it| (inode != Some(it.inode), !it.executable));
+    Some(own.or_else(|| files().next())?.range.start)
+}
+
+/// The age of a process that was started this many ticks after the machine, which was `now` ago.
 fn age(now: Duration, started: u64, ticks_per_second: u64) -> Option<Duration> {
     let started = started as f64 / ticks_per_second.max(1) as f64;
     now.checked_sub(Duration::try_from_secs_f64(started).ok()?)
@@ -297,5 +312,21 @@ mod tests {
         assert_eq!(age(now, 9_950, 100), Some(Duration::from_millis(500)));
         assert_eq!(age(now, 10_001, 100), None);
         assert_eq!(age(now, u64::MAX, 100), None);
+    }
+
+    #[test]
+    fn anchor_is_in_the_program_not_in_a_data_file_below_it() {
+        let maps = Maps::parse(
+            "1000-2000 r--s 00000000 08:01 9                          /data/index\n\
+             3000-4000 r--p 00000000 08:01 4                          /bin/server\n\
+             4000-5000 r-xp 00001000 08:01 4                          /bin/server\n\
+             6000-7000 r-xp 00000000 08:01 5                          /bin/server\n\
+             8000-9000 r-xp 00000000 08:01 6                          /lib/libc.so\n",
+        );
+        assert_eq!(anchor(&maps, "/bin/server", Some(4)), Some(0x4000));
+        assert_eq!(anchor(&maps, "/bin/server", Some(5)), Some(0x6000));
+        assert_eq!(anchor(&maps, "/bin/server", None), Some(0x4000));
+        assert_eq!(anchor(&maps, "/other/name", Some(4)), Some(0x1000));
+        assert_eq!(anchor(&Maps::default(), "/bin/server", None), None);
     }
 }
