@@ -82,6 +82,22 @@ impl Maps {
         self.0.get(index).filter(|mapping| mapping.range.contains(&address))
     }
 
+    /// The parts of `range` that are mapped and readable, without gaps in each of them.
+    pub(crate) fn readable(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let mut parts: Vec<Range<u64>> = Vec::new();
+        let first = self.0.partition_point(|mapping| mapping.range.end <= range.start);
+        let mappings = self.0[first..].iter().take_while(|it| it.range.start < range.end);
+        for mapping in mappings.filter(|mapping| mapping.readable) {
+            let start = mapping.range.start.max(range.start);
+            let end = mapping.range.end.min(range.end);
+            match parts.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => parts.push(start..end),
+            }
+        }
+        parts
+    }
+
     /// Whether `address` is in a heap, a stack or a data segment.
     pub(crate) fn is_data(&self, address: u64) -> bool {
         self.find(address).is_some_and(Mapping::is_data)
@@ -171,6 +187,20 @@ mod tests {
         );
         assert!(code.executable && maps.find(0x5600).is_none());
         assert!(maps.is_data(0x55f0) && !maps.is_data(0x7f00) && !maps.is_data(0));
+    }
+
+    #[test]
+    fn readable_parts_of_a_range_are_those_that_are_mapped() {
+        let maps = Maps::parse(
+            "1000-2000 r--p 00000000 08:01 4 /bin/server\n\
+             2000-3000 rw-p 00000000 08:01 4 /bin/server\n\
+             3000-4000 ---p 00000000 08:01 4 /bin/server\n\
+             5000-6000 r--p 00000000 08:01 4 /bin/server\n",
+        );
+        let first = |range| maps.readable(&range).first().cloned();
+        assert_eq!(first(0x1800..0x2900), Some(0x1800..0x2900));
+        assert_eq!(maps.readable(&(0x1800..1 << 60)), [0x1800..0x3000, 0x5000..0x6000]);
+        assert_eq!(maps.readable(&(u64::MAX - 9..u64::MAX)), []);
     }
 
     #[test]

@@ -83,6 +83,8 @@ impl Module {
         let sections: Vec<_> = names
             .filter(|name| has_constants(name))
             .filter_map(|name| self.section(name))
+            // The headers may state any size.
+            .flat_map(|section| maps.readable(&section))
             .collect();
         if !sections.is_empty() {
             return sections;

@@ -18,6 +18,8 @@ const MAX_OFFSET: u64 = 1 << 24;
 const MAX_VTABLES: usize = 1 << 16;
 /// Bytes read at a time.
 const CHUNK: u64 = 1 << 20;
+/// Maximum number of bytes read of one program or library.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// The vtable of one future type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,19 +92,26 @@ pub fn find(
     const LENGTH: usize = FUNCTIONS + OFFSETS + 1;
     const ORDERS: [Order; 2] = [Order::FunctionsFirst, Order::OffsetsFirst];
     let mut by_order = ORDERS.map(|order| (order, Vec::new()));
+    let mut unread = MAX_BYTES;
     for range in ranges {
-        let mut start = range.start.next_multiple_of(8);
-        while start < range.end && by_order.iter().all(|(_, found)| found.len() < MAX_VTABLES) {
+        let mut next = range.start.checked_next_multiple_of(8);
+        while let Some(start) = next.filter(|start| *start < range.end)
+            && unread > 0
+            && by_order.iter().all(|(_, found)| found.len() < MAX_VTABLES)
+        {
             // Chunks overlap, so that no vtable is cut.
             let length = (range.end - start).min(CHUNK + LENGTH as u64 * 8);
-            let words: Vec<u64> = words_of(&memory.bytes(start, length as usize)).collect();
+            let bytes = memory.bytes(start, length as usize);
+            let words: Vec<u64> = words_of(&bytes).collect();
             for index in 0..words.len().min((CHUNK / 8) as usize) {
                 let (address, words) = (start + index as u64 * 8, &words[index..]);
                 for (order, found) in &mut by_order {
                     found.extend(Vtable::recognize(address, words, *order, &is_code));
                 }
             }
-            start += CHUNK;
+            unread = unread.saturating_sub(length);
+            let is_readable = bytes.len() as u64 == length;
+            next = start.checked_add(CHUNK).filter(|_| is_readable);
         }
     }
     // A row of n vtables in one order also contains n − 1 that look like the other order.
@@ -128,10 +137,11 @@ pub fn has_older_shape(
     is_code: impl Fn(u64) -> bool,
 ) -> bool {
     const OLDER_FUNCTIONS: usize = 8;
-    let mut matches = 0;
+    let (mut matches, mut unread) = (0, CHUNK * 64);
     for range in ranges {
-        let length = (range.end - range.start).min(CHUNK * 64) as usize;
-        let words: Vec<u64> = words_of(&memory.bytes(range.start, length)).collect();
+        let length = range.end.saturating_sub(range.start).min(unread);
+        unread -= length;
+        let words: Vec<u64> = words_of(&memory.bytes(range.start, length as usize)).collect();
         matches += words
             .windows(OLDER_FUNCTIONS + 1)
             .filter(|window| {
@@ -209,6 +219,17 @@ mod tests {
         let mut no_code = table(&[200, 32, 40]);
         no_code[3] = CODE.end;
         assert_eq!(find_in(&no_code), []);
+    }
+
+    /// The headers of a file may state any size.
+    #[test]
+    fn search_ends_with_the_memory() {
+        let bytes = table(&[200, 32, 40]).iter().flat_map(|word| word.to_le_bytes()).collect();
+        let memory = Image::new([(0x8000, bytes)]);
+        let ranges = [0x8000..1 << 60, u64::MAX - 9..u64::MAX, u64::MAX - 3..u64::MAX];
+        let is_code = |address| CODE.contains(&address);
+        assert_eq!(find(&memory, &ranges, is_code).len(), 1);
+        assert!(!has_older_shape(&memory, &vec![0x8000..1 << 60; 100_000], is_code));
     }
 
     #[test]
