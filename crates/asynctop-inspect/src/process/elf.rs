@@ -9,13 +9,19 @@ use object::{
     SymbolKind, elf,
     read::{
         ReadCache,
-        elf::{ElfFile64, ProgramHeader as _},
+        elf::{ElfFile64, FileHeader as _, ProgramHeader as _, SectionHeader as _},
     },
 };
 
 /// Maximum size of a section: debug information of large programs has some hundred MB.
 const MAX_SECTION: u64 = 1 << 30;
 const MAX_SYMBOLS: usize = 1 << 22;
+/// Maximum number of segments, and of sections.
+const MAX_HEADERS: u32 = 1 << 16;
+/// Maximum length of a symbol's name. Longer ones are left out.
+const MAX_NAME: usize = 1 << 14;
+/// Maximum number of bytes of all names. Names may overlap in the file.
+const MAX_NAMES: usize = 1 << 30;
 
 /// A loaded segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,17 +88,67 @@ pub(crate) struct ElfImage {
 /// An ELF file whose headers are parsed, and whose content is read on demand.
 type Parsed<'cache, 'file> = ElfFile64<'cache, Endianness, &'cache ReadCache<&'file File>>;
 
+fn invalid(reason: impl ToString) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.to_string())
+}
+
+/// Parses the headers. `object` reads the tables that they name at once, so these must be small.
+fn parse<'cache, 'file>(
+    cache: &'cache ReadCache<&'file File>,
+) -> io::Result<Parsed<'cache, 'file>> {
+    let header = elf::FileHeader64::<Endianness>::parse(cache).map_err(invalid)?;
+    let endian = header.endian().map_err(invalid)?;
+    let sections = header.shnum(endian, cache).map_err(invalid)?;
+    let segments = header.phnum(endian, cache).map_err(invalid)?;
+    if sections.max(segments) > MAX_HEADERS {
+        return Err(invalid("too many sections or segments"));
+    }
+    let sections = header.section_headers(endian, cache).map_err(invalid)?;
+    let contents = [elf::SHT_NULL, elf::SHT_PROGBITS, elf::SHT_NOBITS];
+    let tables = sections.iter().filter(|section| !contents.contains(&section.sh_type(endian)));
+    let segments = header.program_headers(endian, cache).map_err(invalid)?;
+    let notes = segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_NOTE);
+    let sizes = tables.map(|section| section.sh_size(endian));
+    let mut sizes = sizes.chain(notes.map(|segment| segment.p_filesz(endian)));
+    let total = sizes.try_fold(0_u64, |total, size| total.checked_add(size));
+    if total.is_none_or(|total| total > MAX_SECTION) {
+        return Err(invalid("its tables are too large"));
+    }
+    Parsed::parse(cache).map_err(invalid)
+}
+
+/// The names in a table of strings.
+struct Names {
+    bytes: Vec<u8>,
+    /// Number of bytes that may still be read.
+    unread: usize,
+}
+
+impl Names {
+    fn new(bytes: Option<Vec<u8>>) -> Names {
+        Names { bytes: bytes.unwrap_or_default(), unread: MAX_NAMES }
+    }
+
+    /// The name at an index, if it is not too long.
+    fn get(&mut self, index: u32) -> Option<String> {
+        let rest = self.bytes.get(index as usize..)?;
+        let rest = &rest[..rest.len().min(MAX_NAME).min(self.unread)];
+        let length = rest.iter().position(|byte| *byte == 0);
+        self.unread -= length.unwrap_or(rest.len());
+        Some(str::from_utf8(&rest[..length?]).ok()?.to_owned())
+    }
+}
+
 impl ElfImage {
     pub(crate) fn open(file: File) -> io::Result<ElfImage> {
-        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
         if !file.metadata()?.is_file() {
-            return Err(invalid("not a regular file".into()));
+            return Err(invalid("not a regular file"));
         }
         let cache = ReadCache::new(&file);
-        let parsed = Parsed::parse(&cache).map_err(|error| invalid(error.to_string()))?;
+        let parsed = parse(&cache)?;
         let (endian, header) = (parsed.endian(), parsed.elf_header());
         if header.e_machine.get(endian) != elf::EM_X86_64 {
-            return Err(invalid("not for x86_64".into()));
+            return Err(invalid("not for x86_64"));
         }
         let fixed_address = header.e_type.get(endian) == elf::ET_EXEC;
         let entry = header.e_entry.get(endian);
@@ -133,7 +189,7 @@ impl ElfImage {
     /// The content of the build-id note.
     pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
         let cache = ReadCache::new(&self.file);
-        let parsed = Parsed::parse(&cache).ok()?;
+        let parsed = parse(&cache).ok()?;
         Some(parsed.build_id().ok()??.to_vec())
     }
 
@@ -158,7 +214,7 @@ impl ElfImage {
 
     fn uncompressed(&self, name: &str) -> Option<Vec<u8>> {
         let cache = ReadCache::new(&self.file);
-        let parsed = Parsed::parse(&cache).ok()?;
+        let parsed = parse(&cache).ok()?;
         let data = parsed.section_by_name(name)?.compressed_data().ok()?;
         // The stated size is allocated before the content is read.
         if data.uncompressed_size > MAX_SECTION {
@@ -169,27 +225,18 @@ impl ElfImage {
 
     /// All functions with a symbol, by address.
     pub(crate) fn functions(&self) -> Vec<Symbol> {
-        let tables = [".symtab", ".strtab", ".dynsym", ".dynstr"];
-        let size = |name: &&str| self.section(name).map_or(0, |section| section.file_size);
-        if tables.iter().map(size).max() > Some(MAX_SECTION) {
-            return Vec::new();
-        }
         let cache = ReadCache::new(&self.file);
-        let Ok(parsed) = Parsed::parse(&cache) else { return Vec::new() };
+        let Ok(parsed) = parse(&cache) else { return Vec::new() };
         // Read at once: `object` would read each name by itself.
-        let [names, dynamic_names] =
-            [".strtab", ".dynstr"].map(|table| self.section_bytes(table).unwrap_or_default());
-        let name = |names: &[u8], index: u32| {
-            let name = names.get(index as usize..)?.split(|byte| *byte == 0).next()?;
-            Some(str::from_utf8(name).ok()?.to_owned())
-        };
-        let symbols = parsed.symbols().map(|symbol| (symbol, &names));
-        let dynamic = parsed.dynamic_symbols().map(|symbol| (symbol, &dynamic_names));
+        let mut names = [".strtab", ".dynstr"].map(|table| Names::new(self.section_bytes(table)));
+        let symbols = parsed.symbols().map(|symbol| (symbol, 0));
+        let dynamic = parsed.dynamic_symbols().map(|symbol| (symbol, 1));
         let mut functions: Vec<Symbol> = symbols
             .chain(dynamic)
             .filter(|(symbol, _)| symbol.kind() == SymbolKind::Text && symbol.address() != 0)
-            .filter_map(|(symbol, names)| {
-                let name = name(names, symbol.elf_symbol().st_name.get(parsed.endian()))?;
+            .filter_map(|(symbol, table)| {
+                let index = symbol.elf_symbol().st_name.get(parsed.endian());
+                let name = names[table].get(index)?;
                 Some(Symbol { address: symbol.address(), size: symbol.size(), name })
             })
             .take(MAX_SYMBOLS)
@@ -248,6 +295,55 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A file that is mostly a hole, with a table of this type and size.
+    fn with_table(table: elf::SectionType, size: u64) -> File {
+        const HEADER: usize = 64;
+        let mut bytes = std::fs::read("/proc/self/exe").expect("this program")[..HEADER].to_vec();
+        let mut set = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        // The section headers follow the header: an empty one, the table, and the names of both.
+        set(0x20, &[0; 8]);
+        set(0x28, &(HEADER as u64).to_le_bytes());
+        set(0x38, &[0, 0, 64, 0, 3, 0, 2, 0]);
+        let end = (HEADER * 4) as u64;
+        for (kind, size) in [(0, 0), (table.0, size), (elf::SHT_STRTAB.0, 8)] {
+            bytes.extend([0; 4]);
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend([0; 16]);
+            bytes.extend([end, size].map(u64::to_le_bytes).concat());
+            bytes.extend([0_u64, 8, 24].map(u64::to_le_bytes).concat());
+        }
+        let name = std::ffi::CString::new("sparse").expect("no zero");
+        let file = rustix::fs::memfd_create(&name, rustix::fs::MemfdFlags::empty());
+        let file = File::from(file.expect("memory"));
+        file.write_all_at(&bytes, 0).expect("memory");
+        file.set_len(end + size + 8).expect("a hole");
+        file
+    }
+
+    /// A hole of any size takes no space in a file, but memory when it is read.
+    #[test]
+    fn tables_that_are_too_large_are_not_read() {
+        for table in [elf::SHT_SYMTAB, elf::SHT_DYNSYM, elf::SHT_NOTE, elf::SHT_RELA] {
+            ElfImage::open(with_table(table, 24)).expect("a small table");
+            let error = ElfImage::open(with_table(table, 48 << 30)).expect_err("too large");
+            assert_eq!(error.to_string(), "its tables are too large");
+        }
+        ElfImage::open(with_table(elf::SHT_PROGBITS, 48 << 30)).expect("not a table");
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_left_out() {
+        let bytes = [vec![b'a'; MAX_NAME], vec![0], vec![b'b'; 9], vec![0; 1]].concat();
+        let mut names = Names { unread: 4 * MAX_NAME, ..Names::new(Some(bytes)) };
+        let name = |names: &mut Names, at: usize| names.get(at as u32).map(|name| name.len());
+        assert_eq!(name(&mut names, 0), None);
+        assert_eq!(name(&mut names, 1), Some(MAX_NAME - 1));
+        assert_eq!(name(&mut names, MAX_NAME + 1), Some(9));
+        assert_eq!(name(&mut names, 1 << 20), None);
+        let read = (0..1000).filter(|_| name(&mut names, 1).is_some()).count();
+        assert_eq!(read, 1, "the rest is too long in total");
     }
 
     #[test]
