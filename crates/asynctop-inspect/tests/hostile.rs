@@ -124,6 +124,19 @@ fn walk_of_a_cycle_ends() {
     assert!(memory.bytes.get() < 2 << 30, "{}", memory.bytes.get());
 }
 
+/// The limit is one for all lists together, not for each.
+#[test]
+fn walk_of_many_lists_with_one_cycle_ends() {
+    let image = runtime(&[(TASKS + 104, TASKS)]);
+    let vtables = vtables(&image);
+    let mut runtime = Runtime::recognize(&image, &vtables, HANDLE).expect("a runtime");
+    runtime.lists = vec![runtime.lists[0]; 4096];
+    let memory = CountingMemory { image: &image, bytes: Cell::new(0) };
+    let error = list::walk(&memory, &vtables, &runtime).expect_err("a cycle");
+    assert!(matches!(error, list::WalkError::Torn { .. }), "{error}");
+    assert!(memory.bytes.get() < 2 << 30, "{}", memory.bytes.get());
+}
+
 fn boundary_value() -> impl Strategy<Value = u64> {
     prop_oneof![
         (0..WORDS).prop_map(|word| BASE + word * 8),

@@ -23,7 +23,7 @@ const MIN_READ_AHEAD: u64 = 256;
 const MAX_ROUNDS: u32 = 8;
 /// Maximum number of tasks of one runtime.
 const MAX_TASKS: usize = 1 << 23;
-/// A walk that finds this many more tasks than the runtime counts is taken for a cycle.
+/// Walks that find this many more tasks than the runtime counts are taken for a cycle.
 const CYCLE_MARGIN: usize = 1 << 16;
 /// Length of the pointers to the previous and next task, at the beginning of the trailer.
 const LINKS: usize = 16;
@@ -86,9 +86,9 @@ impl Counters {
         let change = self.tasks?.abs_diff(later.tasks?);
         Some(match (self.added, later.added) {
             // Upper bound of the tasks added, and of those ended: the two differ by `change`.
-            (Some(before), Some(after)) => after.saturating_sub(before) + change,
+            (Some(before), Some(after)) => after.saturating_sub(before).saturating_add(change),
             _ if change == 0 => 4,
-            _ => change + 64,
+            _ => change.saturating_add(64),
         })
     }
 }
@@ -161,11 +161,26 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn restart(&mut self, memory: &(impl Memory + ?Sized)) {
+    /// Begins another walk.
+    ///
+    /// # Errors
+    ///
+    /// If there were `max_walks` already.
+    fn restart(
+        &mut self,
+        memory: &(impl Memory + ?Sized),
+        max_walks: u32,
+        retries: &mut u32,
+    ) -> Result<(), WalkError> {
+        *retries += 1;
+        if self.walks >= max_walks {
+            return Err(WalkError::Torn { retries: *retries });
+        }
         self.tasks.clear();
         self.latest = 0;
         self.walks += 1;
         self.next = memory.word(self.list.head).unwrap_or(0);
+        Ok(())
     }
 }
 
@@ -228,28 +243,25 @@ impl<'a, M: Memory + ?Sized> Walker<'a, M> {
                         cursor.latest = cursor.next;
                         cursor.next = next;
                         cursor.tasks.push(task);
-                        if cursor.tasks.len() + tasks.len() > MAX_TASKS {
-                            return Err(WalkError::TooMany);
-                        }
-                        // Above the limit, it is a cycle: the walk is repeated like a torn one.
-                        if cursor.tasks.len() <= limit {
-                            continue;
-                        }
                     }
-                    Step::End => {
-                        ended.push(index);
-                        continue;
-                    }
-                    Step::Torn => {}
+                    Step::End => ended.push(index),
+                    Step::Torn => cursor.restart(self.memory, max_walks, retries)?,
                 }
-                *retries += 1;
-                if cursor.walks >= max_walks {
-                    return Err(WalkError::Torn { retries: *retries });
-                }
-                cursor.restart(self.memory);
             }
             for index in ended.into_iter().rev() {
                 tasks.extend(cursors.swap_remove(index).tasks);
+            }
+            let lengths = || cursors.iter().map(|cursor| cursor.tasks.len());
+            let found = tasks.len() + lengths().sum::<usize>();
+            if found > MAX_TASKS {
+                return Err(WalkError::TooMany);
+            }
+            // Above the limit, the longest list is a cycle: its walk is repeated like a torn one.
+            if found > limit {
+                let longest = lengths().max().unwrap_or(0);
+                for cursor in cursors.iter_mut().filter(|cursor| cursor.tasks.len() == longest) {
+                    cursor.restart(self.memory, max_walks, retries)?;
+                }
             }
         }
         // The memory of a task that ended may have been reused, so that it is in two lists.
