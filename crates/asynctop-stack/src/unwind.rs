@@ -157,13 +157,12 @@ impl Unwinder {
         }
         let last = known.frames[known.frames.len() - 1];
         let function = self.modules.function_start(last.address_for_lookup());
-        let sp = known.registers.sp().next_multiple_of(8);
         let slot = function.and_then(|start| frame_size(self.memory(), start));
         let slot = slot.map(|size| known.registers.sp().wrapping_add(size));
         let slot = slot.filter(|slot| self.rank(copy, function, *slot).is_some());
         let mut found = slot.and_then(|slot| self.callers(copy, last, known.registers, slot));
         if found.is_none() {
-            let slots = (sp..copy.end()).step_by(8);
+            let slots = slots(copy, known.registers.sp());
             let mut ranked: Vec<(u8, u64)> =
                 slots.filter_map(|slot| Some((self.rank(copy, function, slot)?, slot))).collect();
             ranked.sort_unstable();
@@ -192,8 +191,7 @@ impl Unwinder {
     /// The callers from one of the innermost return addresses on the stack: the first one from which
     /// the thread's first function is reached, or else the one with the most callers.
     fn restart(&mut self, copy: &StackCopy<'_>) -> Option<Callers> {
-        let slots = (copy.registers.sp.next_multiple_of(8)..copy.end()).step_by(8);
-        let returns: Vec<(u64, u64)> = slots
+        let returns: Vec<(u64, u64)> = slots(copy, copy.registers.sp)
             .filter_map(|slot| Some((slot, copy.word(slot)?)))
             .filter(|&(_, word)| {
                 let has_tables = self.modules.is_code(word) && !self.modules.is_gap(word);
@@ -251,7 +249,9 @@ impl Unwinder {
             match next {
                 // Each frame occupies space on the stack, at least for its return address.
                 Ok(Some(next))
-                    if next != Registers::UNKNOWN && (callers.sp() > sp || frames.len() == 1) =>
+                    if next != Registers::UNKNOWN
+                        && (callers.sp() > sp || frames.len() == 1)
+                        && (copy.registers.sp..=copy.end()).contains(&callers.sp()) =>
                 {
                     // Without tables, framehop trusts the frame pointer.
                     let is_code = self.modules.is_code(next)
@@ -314,6 +314,13 @@ impl Unwinder {
     }
 }
 
+/// The words of a copy from `from` on.
+fn slots(copy: &StackCopy<'_>, from: u64) -> impl Iterator<Item = u64> {
+    let first = from.max(copy.registers.sp).checked_next_multiple_of(8);
+    let end = copy.end();
+    first.into_iter().flat_map(move |first| (first..end).step_by(8))
+}
+
 fn lookup_addresses(frames: &[FrameAddress]) -> Vec<u64> {
     frames.iter().map(|frame| frame.address_for_lookup()).collect()
 }
@@ -340,4 +347,75 @@ fn native(registers: &Registers) -> UnwindRegsNative {
 #[cfg(target_arch = "aarch64")]
 fn set_frame_pointer(registers: &mut UnwindRegsNative, frame_pointer: u64) {
     registers.set_fp(frame_pointer);
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::modules::{PCREL_SDATA4, UnwindTables};
+
+    const CODE: u64 = 0x1000;
+    const STACK: u64 = 0x7fff_0000_0000;
+
+    /// A module with one function, whose caller has the stack pointer `words` below the function's own,
+    /// and the return address in the second word of the stack.
+    fn module(words: u8) -> Module {
+        let (index_at, frames_at) = (0x2000_u64, 0x3000_u64);
+        let relative = |to: u64, from: u64| (to.wrapping_sub(from) as u32).to_ne_bytes();
+        // Version, augmentation, factors of code and data (-8), return address, encoding.
+        let mut frames =
+            vec![0, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'R', 0, 1, 0x78, 16, 1, PCREL_SDATA4];
+        // The stack pointer and the return address, in units of -8.
+        let return_address = 0x80 - (words + 1);
+        frames.extend([0x12, 7, words, 0x11, 16, return_address]);
+        frames.resize(frames.len().next_multiple_of(4), 0);
+        let description = frames.len() as u64;
+        frames[0] = description as u8 - 4;
+        frames.extend([16, 0, 0, 0]);
+        frames.extend((description as u32 + 4).to_ne_bytes());
+        frames.extend(relative(CODE, frames_at + description + 8));
+        frames.extend([0x100_u32.to_ne_bytes(), [0; 4], [0; 4]].concat());
+        let mut index = vec![1, PCREL_SDATA4, 0x03, 0x3b];
+        index.extend(relative(frames_at, index_at + 4));
+        index.extend([1, 0, 0, 0]);
+        index.extend(relative(CODE, index_at));
+        index.extend(relative(frames_at + description, index_at));
+        let (index, frames) = (index.into(), frames.into());
+        let tables = Some(UnwindTables { index, index_at, frames, frames_at });
+        let path = PathBuf::from("hostile");
+        let (range, code) = (CODE..0x4000, CODE..0x2000);
+        Module { path, range, code, base: 0, tables, ..Module::default() }
+    }
+
+    fn frames(words: u8) -> usize {
+        let stack = [0, CODE + 8, 0, 0].map(u64::to_ne_bytes).concat();
+        let registers = Registers::pointers(CODE + 4, STACK);
+        let copy = StackCopy { registers, bytes: &stack, is_full: false };
+        let mut unwinder = Unwinder::of_process(vec![module(words)], |_, _| 0);
+        unwinder.unwind(&copy).addresses.len()
+    }
+
+    #[test]
+    fn caller_below_the_stack_is_not_followed() {
+        assert_eq!(
+            frames(0),
+            2,
+            "the caller of the first function may have the same stack pointer"
+        );
+        assert_eq!(frames(2), 1);
+    }
+
+    #[test]
+    fn slots_are_within_the_copy() {
+        let copy =
+            |sp, bytes| StackCopy { registers: Registers::pointers(0, sp), bytes, is_full: false };
+        let all = |copy: &StackCopy<'_>, from| slots(copy, from).collect::<Vec<_>>();
+        let at_start = copy(STACK + 4, &[0; 24]);
+        assert_eq!(all(&at_start, 0), [STACK + 8, STACK + 16, STACK + 24]);
+        assert_eq!(all(&at_start, STACK + 20), [STACK + 24]);
+        assert_eq!(all(&at_start, u64::MAX), []);
+        assert_eq!(all(&copy(u64::MAX - 3, &[0; 24]), 0), []);
+    }
 }
