@@ -104,6 +104,7 @@ impl Process {
             let module = modules.find(|module| module.range.contains(&address));
             module.is_some_and(|module| !module.is_code(address))
         };
+        self.pools.retain(|handle, _| found.index.contains_key(handle));
         for (index, runtime) in found.runtimes.iter_mut().enumerate() {
             // The thread of a current-thread runtime is not one of the pool.
             let workers = match runtime.flavor {
@@ -116,14 +117,14 @@ impl Process {
             };
             let capability = format!("blocking pool of runtime {index}");
             let (memory, handle) = (&*self.identity, runtime.handle);
-            let known = self.pools.get(&handle).copied();
-            let address = known.or_else(|| pool::find(memory, handle, workers, is_constant));
-            let pool =
-                address.and_then(|address| pool::read(memory, address, workers, is_constant));
-            match (address, pool) {
-                (Some(address), Some(_)) => self.pools.insert(handle, address),
-                _ => self.pools.remove(&handle),
-            };
+            let read =
+                |address| Some((address, pool::read(memory, address, workers, is_constant)?));
+            let known = self.pools.get(&handle).copied().and_then(read);
+            let find = || pool::find(memory, handle, workers, is_constant).and_then(read);
+            let pool = known.or_else(find).map(|(address, pool)| {
+                self.pools.insert(handle, address);
+                pool
+            });
             match pool {
                 Some(Pool { limit, threads, idle, queued }) => {
                     let detail = format!("{threads} of at most {limit} threads");
@@ -131,6 +132,7 @@ impl Process {
                     runtime.pool = Some(PoolInfo { limit, threads, idle, queued });
                 }
                 None => {
+                    self.pools.remove(&handle);
                     let reason = "no counters of a known layout were found";
                     checks.push(Check::failed(&capability, reason));
                     runtime.no_pool = Some(reason.into());

@@ -32,7 +32,13 @@ pub struct Pool {
 
 /// The address of a pool's counters. It does not change as long as the runtime exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CountersAddress(u64);
+pub struct CountersAddress {
+    counters: u64,
+    /// The address of the word of the handle that points to the pool, and the pointer. A pool that has
+    /// been freed may still have the shape of one.
+    word: u64,
+    pointer: u64,
+}
 
 /// Finds the counters of the pool of the runtime whose handle is at `handle`, and of which `workers`
 /// run on threads of the pool. `is_constant` decides whether an address can have a constant of the
@@ -43,7 +49,8 @@ pub fn find(
     workers: u64,
     is_constant: impl Fn(u64) -> bool,
 ) -> Option<CountersAddress> {
-    let pointers = shared_pointers(memory, memory.words(handle, HANDLE_LENGTH / 8), is_pointer);
+    let handle_words = memory.words(handle, HANDLE_LENGTH / 8);
+    let pointers = shared_pointers(memory, handle_words.iter().copied(), is_pointer);
     pointers.into_iter().find_map(|pointer| {
         let words = memory.words(pointer, POOL_WORDS);
         let is_pool = |window: &[u64]| {
@@ -52,18 +59,24 @@ pub fn find(
         };
         // A pool has no weak pointers.
         let index = words.windows(COUNTERS).position(is_pool).filter(|_| words[1] == 1)?;
-        Some(CountersAddress(pointer.wrapping_add(index as u64 * 8)))
+        let word = handle_words.iter().position(|word| *word == pointer)?;
+        let at = |start: u64, index: usize| start.wrapping_add(index as u64 * 8);
+        let (counters, word) = (at(pointer, index), at(handle, word));
+        Some(CountersAddress { counters, word, pointer })
     })
 }
 
 /// Reads the counters at an address from [`find`]; `None` if they are no longer there.
 pub fn read(
     memory: &(impl Memory + ?Sized),
-    counters: CountersAddress,
+    address: CountersAddress,
     workers: u64,
     is_constant: impl Fn(u64) -> bool,
 ) -> Option<Pool> {
-    decode(memory.words(counters.0, COUNTERS).first_chunk()?, workers, &is_constant)
+    if memory.word(address.word) != Some(address.pointer) {
+        return None;
+    }
+    decode(memory.words(address.counters, COUNTERS).first_chunk()?, workers, &is_constant)
 }
 
 /// The pool whose last words these are, if they have its shape.
@@ -118,7 +131,7 @@ mod tests {
     fn pool(counters: &[u64]) -> Option<Pool> {
         let (image, is_constant) = (image(counters), |address| address == TABLE);
         let counters = find(&image, HANDLE, 2, is_constant)?;
-        assert_eq!(counters, CountersAddress(COUNTERS_AT));
+        assert_eq!(counters.counters, COUNTERS_AT);
         read(&image, counters, 2, is_constant)
     }
 
@@ -126,6 +139,15 @@ mod tests {
     fn counters_exclude_the_workers() {
         let expected = Pool { limit: 2, threads: 2, idle: 0, queued: 10 };
         assert_eq!(pool(&VALID), Some(expected));
+    }
+
+    /// Another runtime may have a handle at the same address.
+    #[test]
+    fn pool_to_which_the_handle_no_longer_points_is_not_read() {
+        let mut image = image(&VALID);
+        let address = find(&image, HANDLE, 2, |address| address == TABLE).expect("a pool");
+        image.set_word(HANDLE + 0x80, POOL + 0x800);
+        assert_eq!(read(&image, address, 2, |address| address == TABLE), None);
     }
 
     #[test]
