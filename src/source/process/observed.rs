@@ -55,9 +55,25 @@ struct State {
     claimed: Vec<u64>,
     /// The number of targets of this program.
     targets: usize,
+    /// The number of programs that were sampled before in the same process.
+    replaced: u64,
+}
+
+/// The statistics of all observations of one program so far.
+#[derive(Clone)]
+pub(super) struct Observations {
+    pub sample: Arc<Sample>,
+    /// The number of programs that were sampled before in the same process. Their samples have another
+    /// clock, and the addresses in them belong to other runtimes.
+    pub replaced: u64,
 }
 
 impl State {
+    /// The state after the process has started another program.
+    fn of_next_program(&self) -> State {
+        State { targets: self.targets, replaced: self.replaced + 1, ..State::default() }
+    }
+
     /// The runtimes that are not targets.
     fn unclaimed<'a>(&'a self, sample: &'a Sample) -> impl Iterator<Item = u64> + 'a {
         let own = sample.runtimes.iter().filter(|runtime| runtime.flavor != Flavor::LocalSet);
@@ -200,13 +216,14 @@ impl Observed {
     }
 
     /// The statistics of all observations so far.
-    pub(super) fn sample(self: &Arc<Self>) -> Result<Arc<Sample>, Absence> {
+    pub(super) fn sample(self: &Arc<Self>) -> Result<Observations, Absence> {
         let now = self.now();
         let mut state = lock(&self.state);
+        let replaced = state.replaced;
         if let Some((taken, sample)) = &state.latest
             && now.saturating_sub(*taken) < MAX_AGE
         {
-            return Ok(Arc::clone(sample));
+            return Ok(Observations { sample: Arc::clone(sample), replaced });
         }
         let Some(sampler) = state.sampler.clone() else { return Err(self.no_runtime(&state)) };
         match sampler.sample() {
@@ -214,10 +231,10 @@ impl Observed {
                 let sample = Arc::new(sample);
                 state.has_listed |= !sample.tasks.is_empty();
                 state.latest = Some((sampler.now(), Arc::clone(&sample)));
-                Ok(sample)
+                Ok(Observations { sample, replaced })
             }
             Err(error @ InspectError::Replaced { .. }) if self.launched.is_some() => {
-                *state = State { targets: state.targets, ..State::default() };
+                *state = state.of_next_program();
                 match self.start_search() {
                     Ok(()) => Err(Absence::NotYet(error.to_string())),
                     Err(thread) => Err(Absence::Ended(format!("{error}; no thread: {thread}"))),
@@ -303,4 +320,16 @@ fn attach(pid: u32, options: ReadOptions) -> Result<Sampler, OpenError> {
     let mut sampler = SamplerOptions::default();
     (sampler.stop_running, sampler.realtime) = (!options.no_stop, options.realtime);
     Sampler::attach(pid, sampler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_program_has_the_targets_and_none_of_the_runtimes_of_the_one_before() {
+        let state = State { targets: 2, claimed: vec![0x7000, 0x8000], ..State::default() };
+        let next = state.of_next_program();
+        assert_eq!((next.targets, next.replaced, next.claimed), (2, 1, Vec::new()));
+    }
 }

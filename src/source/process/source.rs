@@ -12,7 +12,7 @@ use super::{
     key::key,
     long_polls::{LongPolls, SampledPoll, certain, running, running_on},
     names::Names,
-    observed::{Absence, Observed},
+    observed::{Absence, Observations, Observed},
     tally::{StateFacts, Tally},
     workers::{Workers, queue_lengths},
 };
@@ -37,6 +37,8 @@ pub(super) struct RuntimeSource {
     /// The address of the runtime's handle, which identifies it. `None` before the program has
     /// started one, and after the runtime has been shut down.
     handle: Option<u64>,
+    /// The number of programs that were sampled before in the same process.
+    replaced: u64,
     /// Sources of other runtimes, not yet taken by the collector.
     discovered: Vec<Box<dyn Source>>,
     /// By key.
@@ -70,6 +72,7 @@ impl RuntimeSource {
             observed,
             number,
             handle: None,
+            replaced: 0,
             discovered: Vec::new(),
             tallies: HashMap::new(),
             names: Names::default(),
@@ -87,7 +90,13 @@ impl RuntimeSource {
 impl Source for RuntimeSource {
     fn sample(&mut self, _: &Subscription) -> Target {
         match self.observed.sample() {
-            Ok(sample) => self.apply(&sample),
+            Ok(Observations { sample, replaced }) => {
+                // A runtime of the next program may have its handle at the same address.
+                if std::mem::replace(&mut self.replaced, replaced) != replaced {
+                    self.handle = None;
+                }
+                self.apply(&sample);
+            }
             Err(Absence::NotYet(reason)) => {
                 let since_ns = match self.target.connection {
                     Connection::Connecting { since_ns }
