@@ -150,7 +150,9 @@ impl Process {
         }
         self.code = code().cloned().collect();
         self.unwinder = None;
-        modules::update(&self.identity, maps, &mut self.modules)
+        let changes = modules::update(&self.identity, maps, &mut self.modules);
+        self.lines.retain(|index, _| !changes.unloaded.contains(index));
+        changes.unreadable
     }
 
     /// The process id.

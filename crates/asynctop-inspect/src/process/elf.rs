@@ -70,9 +70,10 @@ pub(crate) struct Symbol {
 }
 
 /// An ELF file for x86_64.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ElfImage {
-    file: File,
+    /// `None` if it is no longer needed.
+    file: Option<File>,
     /// Loaded at the addresses in the file (`ET_EXEC`).
     pub fixed_address: bool,
     /// Address of the entry point in the file.
@@ -179,6 +180,7 @@ impl ElfImage {
         });
         drop(parsed);
         drop(cache);
+        let file = Some(file);
         Ok(ElfImage { file, fixed_address, entry, segments, sections, tls_size, tls_module_slot })
     }
 
@@ -188,7 +190,7 @@ impl ElfImage {
 
     /// The content of the build-id note.
     pub(crate) fn build_id(&self) -> Option<Vec<u8>> {
-        let cache = ReadCache::new(&self.file);
+        let cache = ReadCache::new(self.file.as_ref()?);
         let parsed = parse(&cache).ok()?;
         Some(parsed.build_id().ok()??.to_vec())
     }
@@ -204,16 +206,17 @@ impl ElfImage {
         }
         // The length of the file limits the allocation.
         let end = section.offset.checked_add(section.file_size)?;
-        if end > self.file.metadata().ok()?.len() {
+        let file = self.file.as_ref()?;
+        if end > file.metadata().ok()?.len() {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(section.file_size).ok()?];
-        self.file.read_exact_at(&mut bytes, section.offset).ok()?;
+        file.read_exact_at(&mut bytes, section.offset).ok()?;
         Some(bytes)
     }
 
     fn uncompressed(&self, name: &str) -> Option<Vec<u8>> {
-        let cache = ReadCache::new(&self.file);
+        let cache = ReadCache::new(self.file.as_ref()?);
         let parsed = parse(&cache).ok()?;
         let data = parsed.section_by_name(name)?.compressed_data().ok()?;
         // The stated size is allocated before the content is read.
@@ -225,7 +228,8 @@ impl ElfImage {
 
     /// All functions with a symbol, by address.
     pub(crate) fn functions(&self) -> Vec<Symbol> {
-        let cache = ReadCache::new(&self.file);
+        let Some(file) = &self.file else { return Vec::new() };
+        let cache = ReadCache::new(file);
         let Ok(parsed) = parse(&cache) else { return Vec::new() };
         // Read at once: `object` would read each name by itself.
         let mut names = [".strtab", ".dynstr"].map(|table| Names::new(self.section_bytes(table)));

@@ -21,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Module {
     pub path: String,
+    inode: u64,
     /// From the first to the last address.
     pub range: Range<u64>,
     /// Difference between addresses in memory and in the file.
@@ -28,6 +29,7 @@ pub(crate) struct Module {
     pub is_main: bool,
     /// Addresses of its code.
     pub code: Vec<Range<u64>>,
+    /// Empty if the module is no longer loaded.
     pub image: ElfImage,
     /// The file with the symbols and debug information that were split off.
     debug: Option<ElfImage>,
@@ -38,6 +40,11 @@ impl Module {
     /// File name without folders.
     pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    fn unload(&mut self) {
+        self.range = 0..0;
+        (self.image, self.debug, self.functions) = (ElfImage::default(), None, OnceCell::new());
     }
 
     pub(crate) fn is_code(&self, address: u64) -> bool {
@@ -98,15 +105,26 @@ impl Module {
     }
 }
 
-/// Adds the modules that are loaded and not in the list yet. Those that are no longer loaded keep their
-/// place in the list, without code. Returns the paths of those that cannot be opened.
-pub(crate) fn update(identity: &Identity, maps: &Maps, modules: &mut Vec<Module>) -> Vec<String> {
+/// The changes of a list of modules.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// The paths of the modules that cannot be opened.
+    pub unreadable: Vec<String>,
+    /// The indices of the modules that are no longer loaded, or at other addresses.
+    pub unloaded: Vec<usize>,
+}
+
+/// Adds the modules that are loaded and not in the list yet. Those that are no longer loaded keep
+/// their place in the list, without code and without an open file, until they are loaded again.
+pub(crate) fn update(identity: &Identity, maps: &Maps, modules: &mut Vec<Module>) -> Changes {
     let main = fs::read_link(identity.path("exe")).unwrap_or_default();
-    let mut unreadable = Vec::new();
-    for module in &mut *modules {
+    let mut changes = Changes::default();
+    for (index, module) in modules.iter_mut().enumerate() {
+        let was_loaded = !module.code.is_empty();
         module.code.retain(|range| maps.code().any(|mapping| mapping.range == *range));
-        if module.code.is_empty() {
-            module.range = 0..0;
+        if was_loaded && module.code.is_empty() {
+            module.unload();
+            changes.unloaded.push(index);
         }
     }
     for mapping in maps.code() {
@@ -124,11 +142,19 @@ pub(crate) fn update(identity: &Identity, maps: &Maps, modules: &mut Vec<Module>
             .and_then(|image| locate(mapping, is_main, image))
             .map(|module| Module { debug: debug::find(&module.image), ..module });
         match module {
-            Some(module) => modules.push(module),
-            None => unreadable.push(mapping.name.clone()),
+            Some(module) => {
+                let is_same = |it: &&mut Module| {
+                    it.code.is_empty() && (&it.path, it.inode) == (&module.path, module.inode)
+                };
+                match modules.iter_mut().find(is_same) {
+                    Some(place) => *place = module,
+                    None => modules.push(module),
+                }
+            }
+            None => changes.unreadable.push(mapping.name.clone()),
         }
     }
-    unreadable
+    changes
 }
 
 /// Opens the file of a mapping, in the file system of the process.
@@ -165,6 +191,7 @@ fn locate(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
     let range = bias.wrapping_add(start) / PAGE * PAGE..bias.wrapping_add(end);
     (range.start < range.end && range.contains(&mapping.range.start)).then(|| Module {
         path: mapping.name.clone(),
+        inode: mapping.inode,
         range,
         bias,
         is_main,
@@ -194,9 +221,16 @@ mod tests {
         assert_eq!(position(&modules), None);
         update(&identity, &Maps::parse(&all), &mut modules);
         assert_eq!((position(&modules), &modules[0].code), (Some(count), &code), "the last one");
-        update(&identity, &without_libc, &mut modules);
+        let has_text = |module: &Module| module.image.section_bytes(".text").is_some();
+        assert!(has_text(&modules[count]));
+        let changes = update(&identity, &without_libc, &mut modules);
+        assert_eq!(changes.unloaded, [count]);
         let libc = &modules[count];
         assert!(libc.code.is_empty() && libc.range.is_empty());
         assert_eq!((modules.len(), &modules[0].code), (count + 1, &code));
+        assert!(!has_text(&modules[count]), "its file is closed");
+        update(&identity, &Maps::parse(&all), &mut modules);
+        assert_eq!((position(&modules), modules.len()), (Some(count), count + 1), "its own place");
+        assert!(!modules[count].code.is_empty() && has_text(&modules[count]));
     }
 }
