@@ -56,7 +56,7 @@ pub use inspect::{
     RuntimeInfo, Stopped, TaskInfo, TaskKind, TaskQueue, ThreadInfo, TokioCopy, TypeNames,
     WorkerInfo,
 };
-pub(crate) use inspect::{Contexts, CurrentWord, Stop};
+pub(crate) use inspect::{Contexts, CurrentWord, Stack, Stop};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

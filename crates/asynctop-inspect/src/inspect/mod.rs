@@ -29,7 +29,7 @@ use crate::{
 pub(crate) use blocks::{Contexts, CurrentWord};
 pub use open::Process;
 pub use runtime_info::*;
-pub(crate) use stacks::Stop;
+pub(crate) use stacks::{Stack, Stop};
 pub use types::*;
 
 impl Process {

@@ -31,12 +31,34 @@ pub(crate) struct Stack {
     pub frames: Vec<Frame>,
     /// The reason why it is missing or incomplete.
     pub missing: Option<String>,
+    /// Whether the kernel does not allow the thread to be stopped.
+    pub is_denied: bool,
     /// The stop of the thread, if it was stopped.
     pub stopped: Option<Stopped>,
     /// The task that the thread polled when it was stopped.
     pub task: Option<u64>,
     /// The system call that the thread is in.
     pub syscall: Option<u64>,
+}
+
+/// The reason why a stack was not copied.
+struct NotCopied {
+    reason: &'static str,
+    /// Whether the kernel does not allow the thread to be stopped.
+    is_denied: bool,
+}
+
+impl From<&'static str> for NotCopied {
+    fn from(reason: &'static str) -> Self {
+        NotCopied { reason, is_denied: false }
+    }
+}
+
+impl From<NotStopped> for NotCopied {
+    fn from(error: NotStopped) -> Self {
+        let is_denied = matches!(error, NotStopped::Denied | NotStopped::Traced);
+        NotCopied { reason: error.reason(), is_denied }
+    }
 }
 
 /// A copy of a thread's registers and stack.
@@ -88,7 +110,9 @@ impl Process {
     fn stack(&mut self, maps: &Maps, tid: u32, stop: Stop) -> Stack {
         let copied = match self.copy_stack(maps, tid, stop) {
             Ok(copied) => copied,
-            Err(reason) => return Stack { missing: Some(reason.into()), ..Stack::default() },
+            Err(NotCopied { reason, is_denied }) => {
+                return Stack { missing: Some(reason.into()), is_denied, ..Stack::default() };
+            }
         };
         self.update_modules(maps);
         let unwound = self.unwind(maps, &copied);
@@ -99,6 +123,7 @@ impl Process {
         Stack {
             frames,
             missing: unwound.cut.map(|reason| format!("it is cut: {reason}")),
+            is_denied: false,
             stopped: copied.stopped,
             task: copied.task,
             syscall: copied.syscall,
@@ -123,7 +148,7 @@ impl Process {
         unwinder.unwind_blocked(&copy)
     }
 
-    fn copy_stack(&self, maps: &Maps, tid: u32, stop: Stop) -> Result<CopiedStack, &'static str> {
+    fn copy_stack(&self, maps: &Maps, tid: u32, stop: Stop) -> Result<CopiedStack, NotCopied> {
         let mut reason = "it did not stay blocked while its stack was read";
         for _ in 0..ATTEMPTS {
             let activity = threads::activity(&self.identity, tid);
@@ -138,16 +163,16 @@ impl Process {
                             reason = NotStopped::Changed.reason();
                             continue;
                         }
-                        Err(error) => return Err(error.reason()),
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 (Some(Activity::Running), Stop::Never) => {
-                    return Err("it is running, and is not stopped to read its stack");
+                    return Err("it is running, and is not stopped to read its stack".into());
                 }
-                (None, _) => return Err("its state cannot be read"),
+                (None, _) => return Err("its state cannot be read".into()),
             };
             let Some(mapping) = maps.find(stack_pointer) else {
-                return Err("its stack is no longer mapped");
+                return Err("its stack is no longer mapped".into());
             };
             let length = (mapping.range.end - stack_pointer).min(MAX_STACK);
             let bytes = self.identity.bytes(stack_pointer, length as usize);
@@ -158,7 +183,7 @@ impl Process {
                 return Ok(CopiedStack { registers, bytes, is_full, stopped, task, syscall });
             }
         }
-        Err(reason)
+        Err(reason.into())
     }
 
     /// Copies the stack of a running thread, which is stopped while it polls this task, or any task

@@ -11,8 +11,8 @@ use std::{
 use fastrand::Rng;
 
 use crate::{
-    Check, InspectError, Inspection, Options, Process, RuntimeInfo, Stop, TaskInfo, TaskKind,
-    ThreadInfo,
+    Check, InspectError, Inspection, Options, Process, RuntimeInfo, Stack, Stop, TaskInfo,
+    TaskKind, ThreadInfo,
     process::threads,
     sampler::{
         Shared,
@@ -70,6 +70,30 @@ pub(super) struct SurveyLoop {
     pub busy_time_checks: HashMap<u64, BusyTimeCheck>,
 }
 
+/// A stack that is requested and not read yet.
+struct PendingStack {
+    /// Number of the long poll.
+    number: u64,
+    tid: u32,
+    /// The reason why its thread cannot be stopped. Another attempt would start a process and fail, too.
+    denied: Option<String>,
+}
+
+impl PendingStack {
+    fn new((number, tid): (u64, u32)) -> Self {
+        PendingStack { number, tid, denied: None }
+    }
+
+    /// Records that the thread could not be stopped, which remains the reason why its stack is missing.
+    fn keep_denial(&mut self, stack: &mut Stack) {
+        if stack.is_denied {
+            self.denied.clone_from(&stack.missing);
+        } else if stack.frames.is_empty() && self.denied.is_some() {
+            stack.missing.clone_from(&self.denied);
+        }
+    }
+}
+
 /// The times of the next survey and sweep.
 struct Due {
     survey: Duration,
@@ -84,11 +108,12 @@ impl SurveyLoop {
         let mut random = Rng::with_seed(1 + u64::from(self.process.pid()));
         let now = self.began.elapsed();
         let mut due = Due { survey: now + MIN_SURVEY_INTERVAL, sweep: now, requested: now };
-        let mut pending: Vec<(u64, u32)> = Vec::new();
+        let mut pending: Vec<PendingStack> = Vec::new();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let cpu = cpu_time();
-            pending.append(&mut lock(&self.shared.stacks));
-            pending.retain(|&(number, tid)| self.read_stack(number, tid));
+            let requested = mem::take(&mut *lock(&self.shared.stacks));
+            pending.extend(requested.into_iter().map(PendingStack::new));
+            pending.retain_mut(|pending| self.read_stack(pending));
             let now = self.began.elapsed();
             if let Err(error) = self.work(now, &mut due, &mut random) {
                 lock(&self.shared.ended).get_or_insert(error);
@@ -285,7 +310,8 @@ impl SurveyLoop {
     }
 
     /// Reads the stack of a thread in a long poll. Returns whether to try again later.
-    fn read_stack(&mut self, number: u64, tid: u32) -> bool {
+    fn read_stack(&mut self, pending: &mut PendingStack) -> bool {
+        let PendingStack { number, tid, .. } = *pending;
         let (task, is_certain) = match lock(&self.shared.hits).long_poll(number) {
             Some(poll) if poll.is_running => (poll.task.id, poll.is_certain()),
             Some(poll) => {
@@ -293,17 +319,16 @@ impl SurveyLoop {
                     true => "the poll has ended before its stack was read",
                     false => "the poll has ended before its thread was seen to block",
                 };
-                poll.no_stack = Some(reason.into());
+                poll.no_stack = pending.denied.take().or_else(|| Some(reason.into()));
                 return false;
             }
             None => return false,
         };
-        let stop = match self.stop_running && is_certain {
-            true => Stop::Polling { task: Some(task) },
-            false => Stop::Never,
-        };
-        let stack = self.process.stack_of(tid, stop);
+        let may_stop = self.stop_running && is_certain && pending.denied.is_none();
+        let stop = if may_stop { Stop::Polling { task: Some(task) } } else { Stop::Never };
+        let mut stack = self.process.stack_of(tid, stop);
         let is_read = !stack.frames.is_empty();
+        pending.keep_denial(&mut stack);
         let mut hits = lock(&self.shared.hits);
         // A stack that was read after the end of the poll is not that of the poll.
         let Some(poll) = hits.long_poll(number).filter(|poll| poll.is_running) else {
@@ -319,5 +344,28 @@ impl SurveyLoop {
             poll.syscall = stack.syscall.map(threads::syscall_name);
         }
         !is_read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_that_cannot_be_stopped_is_tried_once_and_keeps_the_reason() {
+        let missing = |reason: &str, is_denied| Stack {
+            missing: Some(reason.to_owned()),
+            is_denied,
+            ..Stack::default()
+        };
+        let mut pending = PendingStack::new((1, 7));
+        let mut stack = missing("it is running in another poll", false);
+        pending.keep_denial(&mut stack);
+        assert_eq!(pending.denied, None, "it may be stopped later");
+        pending.keep_denial(&mut missing("not allowed", true));
+        assert_eq!(pending.denied.as_deref(), Some("not allowed"));
+        let mut stack = missing("it is running, and is not stopped", false);
+        pending.keep_denial(&mut stack);
+        assert_eq!(stack.missing.as_deref(), Some("not allowed"));
     }
 }
