@@ -76,11 +76,45 @@ unsafe fn limit_time() {
     // SAFETY: the pointers are valid during the calls.
     unsafe {
         libc::signal(libc::SIGALRM, libc::SIG_DFL);
+        mask_alarm(libc::SIG_UNBLOCK);
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut());
+    }
+}
+
+/// Blocks or unblocks the signal of the time limit.
+///
+/// # Safety
+///
+/// As for [`limit_time`].
+unsafe fn mask_alarm(how: c_int) {
+    // SAFETY: the pointers are valid during the calls.
+    unsafe {
         let mut alarm: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut alarm);
         libc::sigaddset(&raw mut alarm, libc::SIGALRM);
-        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
-        libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut());
+        libc::sigprocmask(how, &raw const alarm, ptr::null_mut());
+    }
+}
+
+/// Waits until a thread stops, and blocks the signal of the time limit. Returns the status; `None` if
+/// the thread has ended. From then on, a signal in the status is lost unless it is passed on.
+///
+/// # Safety
+///
+/// As for [`limit_time`].
+unsafe fn wait_for_stop(tid: pid_t) -> Option<c_int> {
+    let (id, events) = (tid as libc::id_t, libc::WSTOPPED | libc::WEXITED | libc::__WALL);
+    // SAFETY: any content is valid, and the pointers are valid during the calls.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        // The status is not consumed: until then, the kernel delivers the signal if this process ends.
+        if libc::waitid(libc::P_PID, id, &raw mut info, events | libc::WNOWAIT) != 0 {
+            return None;
+        }
+        mask_alarm(libc::SIG_BLOCK);
+        let mut status = 0;
+        let stopped = libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG);
+        (stopped == tid && libc::WIFSTOPPED(status)).then_some(status)
     }
 }
 
@@ -107,20 +141,19 @@ unsafe fn stop_and_copy(job: &Job, report: *mut Report) -> c_int {
         if ptrace(libc::PTRACE_INTERRUPT, job.tid, 0) != 0 {
             return GONE;
         }
-        let mut status = 0;
-        if libc::waitpid(job.tid, &raw mut status, libc::__WALL) != job.tid
-            || !libc::WIFSTOPPED(status)
-        {
-            return GONE;
-        }
+        let Some(status) = wait_for_stop(job.tid) else { return GONE };
         let began = now();
+        // The thread was stopped by a signal that was about to be delivered. Other stops have an event.
+        if status >> 16 == 0 {
+            ptrace(libc::PTRACE_DETACH, job.tid, libc::WSTOPSIG(status) as usize);
+            return CHANGED;
+        }
+        mask_alarm(libc::SIG_UNBLOCK);
         let registers = registers_of(job.tid);
         let (registers, in_system_call) = registers.unwrap_or_default();
         let bytes = (&raw mut (*report).bytes).cast::<u8>();
         let length = read(job.pid, registers[1], bytes, MAX_STACK);
-        // A signal that was about to be delivered is passed on. Other stops have an event.
-        let signal = if status >> 16 == 0 { libc::WSTOPSIG(status) } else { 0 };
-        ptrace(libc::PTRACE_DETACH, job.tid, signal as usize);
+        ptrace(libc::PTRACE_DETACH, job.tid, 0);
         (*report).stopped_ns = now().saturating_sub(began);
         (*report).registers = registers;
         (*report).in_system_call = c_int::from(in_system_call);

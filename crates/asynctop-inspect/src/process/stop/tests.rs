@@ -2,9 +2,12 @@
 
 use std::{
     fs,
+    io::Read,
     process::{Child, Command, Stdio},
     thread,
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     helper::{now, ptrace},
@@ -23,10 +26,12 @@ struct Spinning {
     task: u64,
 }
 
+const SPIN: &str = "while :; do :; done";
+
 impl Spinning {
-    fn start() -> Self {
+    fn start(script: &str) -> Self {
         let mut command = Command::new("sh");
-        command.args(["-c", "while :; do :; done"]).stdin(Stdio::null());
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().expect("sh starts");
         // Before `exec`, the child is a copy of this program, and during the call it has no memory.
         loop {
@@ -73,7 +78,7 @@ impl Drop for Spinning {
 
 #[test]
 fn running_thread_is_copied_and_resumed() {
-    let spinning = Spinning::start();
+    let spinning = Spinning::start(SPIN);
     let Spinning { identity, current_word, task, .. } = &spinning;
     let copied = loop {
         match stop(identity, spinning.tid(), *current_word, *task) {
@@ -90,9 +95,39 @@ fn running_thread_is_copied_and_resumed() {
     assert_eq!(stop(identity, spinning.tid(), 8, 0).err(), Some(NotStopped::Changed));
 }
 
+/// A signal that arrives while the thread is seized stops it, and is delivered in any case.
+#[test]
+fn signal_is_delivered_if_the_helper_is_killed() {
+    let script = "trap echo USR1; echo; while :; do :; done";
+    let mut spinning = Spinning::start(script);
+    let mut lines = spinning.child.stdout.take().expect("a pipe");
+    let mut read_line = || {
+        let mut fds = [PollFd::new(&lines, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: 60, tv_nsec: 0 };
+        assert_eq!(poll(&mut fds, Some(&timeout)).expect("a pipe"), 1, "the signal is lost");
+        lines.read_exact(&mut [0]).expect("it runs");
+    };
+    read_line();
+    let path = format!("task/{}/syscall", spinning.tid());
+    let syscall = File::open(spinning.identity.path(&path)).expect("own child");
+    for round in 0..1000_u32 {
+        let shared = SharedReport::new().expect("memory");
+        let helper = start_helper(&spinning.job(&syscall), &shared).expect("a process");
+        let wait = |micros: u32| thread::sleep(Duration::from_micros(micros.into()));
+        wait(round * 7919 % 503);
+        // SAFETY: own children that have not been waited for.
+        unsafe { libc::kill(spinning.tid() as pid_t, libc::SIGUSR1) };
+        wait(round * 104_729 % 211);
+        // SAFETY: as above.
+        unsafe { libc::kill(helper, libc::SIGKILL) };
+        wait_for(helper);
+        read_line();
+    }
+}
+
 #[test]
 fn traced_and_ended_threads_are_not_stopped() {
-    let mut spinning = Spinning::start();
+    let mut spinning = Spinning::start(SPIN);
     let (current_word, task, tid) = (spinning.current_word, spinning.task, spinning.tid());
     thread::scope(|scope| {
         let tracer = scope.spawn(|| {
@@ -109,7 +144,7 @@ fn traced_and_ended_threads_are_not_stopped() {
 
 #[test]
 fn killed_helper_leaves_no_thread_stopped() {
-    let spinning = Spinning::start();
+    let spinning = Spinning::start(SPIN);
     let path = format!("task/{}/syscall", spinning.tid());
     let syscall = File::open(spinning.identity.path(&path)).expect("own child");
     let mut outcomes = [0; 5];
