@@ -83,7 +83,8 @@ impl Access {
                 .into(),
             (_, Some(1)) => format!(
                 "kernel.yama.ptrace_scope is 1, which denies it to all but parent processes; {sudo}, \
-                 or start the program with `asynctop run -- COMMAND`"
+                 or start the program with `asynctop run -- COMMAND`, which reads all but the stacks \
+                 of threads that compute"
             ),
             (_, Some(scope @ 2..)) => format!(
                 "kernel.yama.ptrace_scope is {scope}, which denies it to all but CAP_SYS_PTRACE; \

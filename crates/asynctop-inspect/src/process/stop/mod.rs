@@ -85,7 +85,8 @@ impl NotStopped {
             NotStopped::Gone => "it has ended",
             NotStopped::Traced => "it is running, and another program (a debugger) traces it",
             NotStopped::Denied => {
-                "it is running, and the kernel does not allow a helper process to stop it"
+                "it is running, and the kernel does not allow a helper process to stop it (with \
+                 kernel.yama.ptrace_scope=1, only with sudo: the helper is not its parent)"
             }
             NotStopped::Failed => "it is running, and could not be stopped",
         }
