@@ -1,10 +1,14 @@
 //! A running program, and a run of asynctop that reads it.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     process::{Command, Output, Stdio},
 };
+
+use serde_json::Value;
 
 use crate::support::{self, Folder, NO_CONFIG};
 
@@ -76,6 +80,31 @@ impl Case {
         let tasks = last["tasks"].as_array().unwrap().iter();
         let ended = ["completed", "cancelled", "panicked", "ended"];
         tasks.filter(|task| !ended.contains(&task["state"].as_str().unwrap())).count()
+    }
+}
+
+/// The reports that a run appends to a file. Each one is parsed once: parsing takes the CPU that the
+/// run and its target need.
+pub struct Reports {
+    file: PathBuf,
+    read: u64,
+}
+
+impl Reports {
+    pub fn of(file: PathBuf) -> Reports {
+        Reports { file, read: 0 }
+    }
+
+    /// The target of each report that is complete since the last call.
+    pub fn new_targets(&mut self) -> Vec<Value> {
+        let mut new = Vec::new();
+        if let Ok(mut file) = File::open(&self.file) {
+            file.seek(SeekFrom::Start(self.read)).unwrap();
+            file.read_to_end(&mut new).unwrap();
+        }
+        let end = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.read += end as u64;
+        text(&new[..end]).lines().map(support::only_target).collect()
     }
 }
 

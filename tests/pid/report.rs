@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::{
-    case::{Case, LAB, text},
+    case::{Case, LAB, Reports, text},
     support::{error_of, only_target, pty::Terminal, wait_until},
 };
 
@@ -75,11 +75,9 @@ fn report_on_hog(
     let mut lab = Terminal::shell(&script);
     lab.wait_for_text("has blocked worker 0");
     fs::write(file("go"), "").unwrap();
-    let mut complete = None;
+    let (mut complete, mut reports) = (None, Reports::of(file("seen")));
     wait_until("a report has the finding", || {
-        let seen = fs::read_to_string(file("seen")).unwrap_or_default();
-        let whole = seen.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let mut targets = whole.lines().map(only_target);
+        let mut targets = reports.new_targets().into_iter();
         complete = targets.find(|target| worker_held(target).is_some_and(&is_complete));
         complete.is_some()
     });
@@ -164,10 +162,10 @@ fn block_in_place_is_not_reported_without_a_stack() {
         let poll = hog.filter(|hog| hog["state"] == "polling");
         poll.is_some_and(|poll| poll["state_ns"].as_u64() > Some(1_000_000_000))
     };
+    let (mut in_place, mut reports) = (0, Reports::of(case.folder.join("seen")));
     wait_until("three reports have the poll", || {
-        let seen = fs::read_to_string(case.folder.join("seen")).unwrap_or_default();
-        let whole = seen.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(only_target).filter(is_in_place).count() >= 3
+        in_place += reports.new_targets().iter().filter(|target| is_in_place(target)).count();
+        in_place >= 3
     });
     lab.keys("q");
     assert_eq!(lab.wait_for_end().exit_code(), 0, "{}", case.read("errors"));
