@@ -100,6 +100,21 @@ struct Due {
     sweep: Duration,
     /// When the CPU budget allows a requested sweep.
     requested: Duration,
+    survey_cost: SurveyCost,
+}
+
+/// The CPU time of the latest survey.
+#[derive(Default)]
+struct SurveyCost(Duration);
+
+impl SurveyCost {
+    /// The interval after a survey that took `cost`, of a budget of this part of a CPU. A survey that
+    /// finds a new type of task may load symbols for a second. Such a cost does not recur, and must not
+    /// delay the next survey by a minute, so the cheaper one of the latest two counts.
+    fn interval(&mut self, cost: Duration, budget: f64) -> Duration {
+        let recurring = cost.min(mem::replace(&mut self.0, cost));
+        recurring.div_f64(budget).max(MIN_SURVEY_INTERVAL)
+    }
 }
 
 impl SurveyLoop {
@@ -107,7 +122,12 @@ impl SurveyLoop {
     pub(super) fn run(mut self) {
         let mut random = Rng::with_seed(1 + u64::from(self.process.pid()));
         let now = self.began.elapsed();
-        let mut due = Due { survey: now + MIN_SURVEY_INTERVAL, sweep: now, requested: now };
+        let mut due = Due {
+            survey: now + MIN_SURVEY_INTERVAL,
+            sweep: now,
+            requested: now,
+            survey_cost: SurveyCost::default(),
+        };
         let mut pending: Vec<PendingStack> = Vec::new();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let cpu = cpu_time();
@@ -148,7 +168,7 @@ impl SurveyLoop {
             let before = cpu_time();
             self.survey(&Options::lists_only())?;
             let cost = cpu_time().saturating_sub(before);
-            let interval = cost.div_f64(self.budget(SURVEY_PART)).max(MIN_SURVEY_INTERVAL);
+            let interval = due.survey_cost.interval(cost, self.budget(SURVEY_PART));
             lock(&self.shared.survey).survey_interval = interval;
             due.survey = now + interval;
         }
@@ -350,6 +370,19 @@ impl SurveyLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expensive_survey_does_not_delay_the_next_one_unless_it_recurs() {
+        let ms = Duration::from_millis;
+        let mut cost = SurveyCost::default();
+        let mut interval = |cost_ms| cost.interval(ms(cost_ms), 0.025);
+        assert_eq!(interval(1500), ms(1000), "the first one");
+        assert_eq!(interval(50), ms(2000));
+        assert_eq!(interval(1500), ms(2000), "new names");
+        assert_eq!(interval(40), ms(1600));
+        assert_eq!(interval(100), ms(1600));
+        assert_eq!(interval(100), ms(4000), "more tasks");
+    }
 
     #[test]
     fn thread_that_cannot_be_stopped_is_tried_once_and_keeps_the_reason() {
