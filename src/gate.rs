@@ -38,6 +38,23 @@ impl FailOn {
     }
 }
 
+impl FailOn {
+    /// The threshold of the rule, if a target with this description does not report polls of that
+    /// length, and the length of the shortest that it reports; in nanoseconds.
+    pub fn unobserved(
+        &self,
+        description: &Description,
+        thresholds: &Thresholds,
+    ) -> Option<(u64, u64)> {
+        let FailOn::Rule(id @ (RuleId::WorkerHeld | RuleId::LongPoll), value) = *self else {
+            return None;
+        };
+        let value = value.or(thresholds.get(id))?;
+        let shortest = description.min_long_poll_ns;
+        (value < shortest).then_some((value, shortest))
+    }
+}
+
 impl FromStr for FailOn {
     type Err = String;
 

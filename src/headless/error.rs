@@ -25,6 +25,19 @@ pub enum HeadlessError {
         /// The reason why the targets do not support it.
         reason: String,
     },
+    /// The threshold of a rule of the gate is below the shortest poll that the targets report.
+    #[error(
+        "{rule}={threshold} cannot be checked here: polls shorter than {shortest} are not observed; \
+         write {rule}={shortest} or more"
+    )]
+    UnobservedThreshold {
+        /// The name of the rule.
+        rule: &'static str,
+        /// Its threshold.
+        threshold: String,
+        /// The shortest poll that is reported.
+        shortest: String,
+    },
     /// A target is connected and has reported nothing, so the gate has checked nothing.
     #[error("{0}, so --fail-on has checked nothing")]
     NothingReported(String),

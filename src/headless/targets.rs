@@ -9,12 +9,18 @@ use super::{HeadlessError, plan::UNLIMITED_RUN_BASELINE, run::Run};
 use crate::{
     gate::FailOn,
     snapshot::{Connection, Retry, Target},
+    text::duration_exact,
 };
 
 /// Time that a command has to start its first runtime: `cargo run` may have to compile it.
 const STARTUP_LIMIT: Duration = Duration::from_secs(600);
 /// Time after which a message states that there is no runtime yet.
 const STARTUP_NOTICE: Duration = Duration::from_secs(5);
+
+/// The first of some values, if all are there.
+fn first_if_all<T>(values: impl Iterator<Item = Option<T>>) -> Option<T> {
+    values.collect::<Option<Vec<_>>>()?.into_iter().next()
+}
 
 impl Run<'_> {
     /// Waits until a target has sent its first update. Returns whether one has.
@@ -61,7 +67,8 @@ impl Run<'_> {
         self.model.targets().iter().all(|model| has_ended(model.target()))
     }
 
-    /// The error for a rule of the gate that no target supports, so it can never fire.
+    /// The error for a rule of the gate that no target supports, so it can never fire, or with a
+    /// threshold at which no target can be checked.
     pub(super) fn unsupported_rule(&self) -> Option<HeadlessError> {
         self.plan.fail_on.iter().find_map(|fail_on| {
             let FailOn::Rule(id, _) = fail_on else { return None };
@@ -74,8 +81,15 @@ impl Run<'_> {
             let reasons = targets.map(|model| {
                 fail_on.unsupported(&model.target().description, &self.plan.thresholds)
             });
-            let reason = reasons.collect::<Option<Vec<_>>>()?.into_iter().next()?;
-            Some(HeadlessError::UnsupportedRule { rule, reason })
+            if let Some(reason) = first_if_all(reasons) {
+                return Some(HeadlessError::UnsupportedRule { rule, reason });
+            }
+            let (threshold, shortest) = first_if_all(self.model.targets().iter().map(|model| {
+                fail_on.unobserved(&model.target().description, &self.plan.thresholds)
+            }))?;
+            let text = |ns| duration_exact(Duration::from_nanos(ns));
+            let (threshold, shortest) = (text(threshold), text(shortest));
+            Some(HeadlessError::UnobservedThreshold { rule, threshold, shortest })
         })
     }
 

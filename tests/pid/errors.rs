@@ -103,6 +103,10 @@ fn unsupported_rule_and_repeated_program_are_errors() {
     let (_, output) = case.lab("-p $PID --headless --fail-on any --fail-on task-panicked");
     let error = error_of(&output);
     assert!(error.contains("task-panicked can never fire here: it needs `"), "{error}");
+    let (_, output) = case.lab("-p $PID --headless --fail-on worker-held=20ms");
+    let expected =
+        "worker-held=20ms cannot be checked here: polls shorter than 100ms are not observed";
+    assert!(error_of(&output).contains(expected), "{}", error_of(&output));
     let (pid, output) = case.lab("-p $PID -p $PID --headless");
     let expected = format!("process {pid} is given twice; give each target once");
     assert!(error_of(&output).contains(&expected), "{}", error_of(&output));

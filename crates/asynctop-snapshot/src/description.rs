@@ -28,6 +28,9 @@ pub struct Description {
     /// The interval at which the target reports its values, in nanoseconds; 0 if they are read for
     /// each snapshot.
     pub period_ns: u64,
+    /// The shortest poll that is reported as a long one, in nanoseconds; 0 if the source follows the
+    /// thresholds of the rules.
+    pub min_long_poll_ns: u64,
     /// The values that are less than exact, sorted by field.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
     accuracy: Vec<(FieldId, Accuracy)>,
@@ -137,6 +140,7 @@ impl Description {
             name: name.into(),
             process_id: None,
             period_ns: 0,
+            min_long_poll_ns: 0,
             accuracy: Vec::new(),
             missing: Vec::new(),
         }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use asynctop_inspect::{Flavor, RuntimeInfo, sampler::Sample};
+use asynctop_inspect::{
+    Flavor, RuntimeInfo,
+    sampler::{Sample, SamplerOptions},
+};
 
 use super::{ReadOptions, observed::Observed};
 use crate::{
@@ -82,6 +85,7 @@ pub(super) fn describe(
         .with_missing(FieldId::WorkerThread, "it is not known on which thread this worker runs");
     description.process_id = observed.pid();
     description.period_ns = nanos(sample.survey_interval);
+    description.min_long_poll_ns = nanos(SamplerOptions::default().long_poll);
     let all_have_spawn_locations = observed.copies().iter().all(|copy| copy.is_unstable);
     if !all_have_spawn_locations {
         let method = "by the line of its future: Tokio stores the spawn location only with \
