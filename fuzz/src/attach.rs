@@ -97,8 +97,13 @@ fn report(model: &Model) {
     let line = written(&|out| json::write_line(model, &summary, out));
     let csv = written(&|out| csv::write(model, out));
     assert_eq!(line.lines().count(), 1);
-    let tasks = model.snapshot().targets[0].tasks.len();
-    assert_eq!(csv.lines().count(), 1 + tasks);
+    let target = &model.snapshot().targets[0];
+    let resources = target.resources.as_deref();
+    let further = resources.map_or([0; 2], |all| [all.resources.len(), all.async_ops.len()]);
+    // An empty line and the names of the columns precede the rows of a further table.
+    let further = further.map(|rows| if rows == 0 { 0 } else { rows + 2 });
+    let tables = 1 + target.tasks.len() + further.iter().sum::<usize>();
+    assert_eq!(csv.lines().count(), tables);
     let formula = |field: &str| field.starts_with(['=', '+', '-', '@']);
     assert!(!csv.split([',', '"', '\n']).any(formula), "{csv}");
     for report in [text, json, line, csv.replace("\r\n", "\n")] {
