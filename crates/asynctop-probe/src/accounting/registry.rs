@@ -174,6 +174,17 @@ impl Registry {
         (cell.key() == key).then_some(end.min(next))
     }
 
+    /// The end of the drop of a task's future that began at `began`; `None` if it lasts, or the slot has
+    /// been reused for another task.
+    #[cfg(feature = "watchdog")]
+    pub(crate) fn end_of_drop(&self, key: u64, began: u64) -> Option<u64> {
+        let cell = self.cell_at(key)?;
+        let (reading, ()) = cell.ledger.read(self.now(), || ())?;
+        let has_ended = reading.state.is_done() && reading.since > began;
+        // Checked after the reading: the slot had not been cleared.
+        (cell.key() == key && has_ended).then_some(reading.since)
+    }
+
     /// Number of the runtime that a task was spawned on; `None` if the task is no longer known.
     #[cfg(feature = "watchdog")]
     pub(crate) fn runtime_of(&self, key: u64) -> Option<u32> {

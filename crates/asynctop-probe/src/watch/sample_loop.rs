@@ -329,7 +329,7 @@ impl SampleLoop {
                     let end = self.registry.end_of_poll(task, began).unwrap_or(now);
                     end.min(began.saturating_add(busy))
                 }
-                PollKind::Drop => now,
+                PollKind::Drop => self.registry.end_of_drop(task, began).unwrap_or(now),
             });
             now.min(end).min(next.unwrap_or(now)).max(began)
         });
@@ -534,6 +534,32 @@ mod tests {
         let evidence = record.long_poll();
         assert_eq!(evidence.kind, PollKind::Drop);
         assert_eq!(evidence.lines()[0], "while its future was dropped");
+    }
+
+    #[test]
+    fn end_of_a_drop_is_known_after_another_long_drop() {
+        let mut sample_loop = sample_loop();
+        let registry = sample_loop.registry;
+        let state = sample_loop.state.clone();
+        let compute_until = |until: u64| while registry.now() < until {};
+        let on_drop = OnDrop(|| {
+            let due = sample_loop.sample();
+            compute_until(due);
+            // One that only lacks a CPU is not kept.
+            let long_poll_ns = sample_loop.long_poll_ns;
+            let is_long = || state.log().records().iter().any(|it| it.net_ns() >= long_poll_ns);
+            while !is_long() {
+                sample_loop.sample();
+            }
+        });
+        drop(registry.instrument("dropped", async move { drop(on_drop) }));
+        let latest_end = registry.now();
+        let next = OnDrop(|| compute_until(registry.now() + 2 * MS));
+        drop(registry.instrument("next", async move { drop(next) }));
+        compute_until(registry.now() + 20 * MS);
+        sample_loop.sample();
+        let ended = state.log().records()[0].ended_ns;
+        assert!(ended.is_some_and(|ended| ended <= latest_end), "{ended:?} {latest_end}");
     }
 
     #[test]
