@@ -29,7 +29,6 @@
 
 mod lock;
 pub mod model;
-#[cfg(feature = "pid")]
 mod private_file;
 mod text;
 

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     app::{App, List},
+    private_file,
     report::{Summary, csv, json},
 };
 
@@ -43,12 +44,13 @@ fn rows(app: &App) -> Option<csv::Rows<'_>> {
     })
 }
 
-/// Writes a new file. An existing one is kept.
+/// Writes a new file, which only its owner can read: names and stacks of a program may be confidential.
+/// An existing one is kept.
 fn create(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut out = BufWriter::new(File::create_new(path)?);
+    let mut out = BufWriter::new(private_file::create(path)?);
     write(&mut out)?;
     out.flush()
 }

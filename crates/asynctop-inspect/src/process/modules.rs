@@ -2,9 +2,15 @@
 
 use std::{
     cell::OnceCell,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     ops::Range,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
+
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, openat2},
+    io::Errno,
 };
 
 use crate::{
@@ -157,23 +163,43 @@ pub(crate) fn update(identity: &Identity, maps: &Maps, modules: &mut Vec<Module>
     changes
 }
 
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
 /// Opens the file of a mapping, in the file system of the process.
 fn open(identity: &Identity, mapping: &Mapping, is_main: bool) -> Option<File> {
     if is_main {
         return File::open(identity.path("exe")).ok();
     }
     let Range { start, end } = mapping.range;
-    // The first path needs a capability; the second one does not exist for deleted files.
-    let paths = [
-        identity.path(&format!("map_files/{start:x}-{end:x}")),
-        identity.path(&format!("root{}", mapping.name)),
-    ];
-    paths.iter().find_map(|path| {
-        // The name comes from the target and may be that of a pipe or a device, which would block.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
-        let metadata = file.metadata().ok()?;
-        (metadata.is_file() && metadata.ino() == mapping.inode).then_some(file)
-    })
+    let is_same = |file: &File| {
+        let metadata = file.metadata();
+        metadata.is_ok_and(|it| it.is_file() && it.ino() == mapping.inode)
+    };
+    // Needs a capability.
+    let mapped = identity.path(&format!("map_files/{start:x}-{end:x}"));
+    let mapped = rustix::fs::open(mapped, READ, Mode::empty()).ok().map(File::from);
+    // Does not exist for deleted files.
+    mapped.filter(is_same).or_else(|| open_in_root(identity, &mapping.name).filter(is_same))
+}
+
+/// Opens a file by its path in the file system of the process. The path is the target's text: it may be
+/// that of a pipe or a device, which would block, and a link in it may be absolute, which must not lead
+/// out of the root directory of the process.
+fn open_in_root(identity: &Identity, path: &str) -> Option<File> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(identity.path("root"), directory, Mode::empty()).ok()?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    match openat2(&root, path, READ, Mode::empty(), resolve) {
+        // Linux before 5.6. In the root directory of this process, no link leads out of it.
+        Err(Errno::NOSYS) if fs::read_link(identity.path("root")).is_ok_and(is_root) => {
+            rustix::fs::open(path, READ, Mode::empty()).ok().map(File::from)
+        }
+        opened => opened.ok().map(File::from),
+    }
+}
+
+fn is_root(path: PathBuf) -> bool {
+    path.as_os_str() == "/"
 }
 
 /// The module whose code is in `mapping`: finds its addresses from the segment with that code.
@@ -205,6 +231,14 @@ fn locate(mapping: &Mapping, is_main: bool, image: ElfImage) -> Option<Module> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_of_the_kernel_are_not_followed_out_of_the_root_of_the_process() {
+        let identity = Identity::open(std::process::id()).expect("the own process");
+        assert!(open_in_root(&identity, "/proc/self/exe").is_none());
+        let exe = std::env::current_exe().expect("a path");
+        assert!(open_in_root(&identity, exe.to_str().expect("UTF-8")).is_some());
+    }
 
     #[test]
     fn libraries_are_added_when_they_are_loaded_and_lose_their_code_when_they_are_not() {
