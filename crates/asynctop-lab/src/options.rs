@@ -20,7 +20,7 @@ pub struct LabOptions {
     /// Workers of a multi-thread runtime; `None` is the scenario's number, or else one per core,
     /// at least 2.
     pub workers: Option<usize>,
-    /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) starts.
+    /// The hog that [`LabCommand::ToggleHog`](super::LabCommand::ToggleHog) starts.
     pub hog: HogOptions,
     /// The executable of `asynctop`, which the scenario `node` runs a second time as its clients.
     /// Without it, that scenario does not start.

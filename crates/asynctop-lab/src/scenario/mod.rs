@@ -39,7 +39,7 @@ pub struct Scenario {
     pub max_blocking_threads: Option<usize>,
     /// The workloads, in the order of the file.
     pub workloads: Vec<WorkloadSpec>,
-    /// The hog that [`Command::ToggleHog`](super::Command::ToggleHog) starts.
+    /// The hog that [`LabCommand::ToggleHog`](super::LabCommand::ToggleHog) starts.
     pub hog: HogOptions,
 }
 
