@@ -1,6 +1,7 @@
 //! A run: takes samples, divides them into phases, and writes the report.
 
 use std::{
+    collections::HashMap,
     io::{self, Write},
     sync::{
         Arc,
@@ -18,7 +19,7 @@ use crate::{
     gate::Gate,
     model::Model,
     report::{Format, Phase, Summary, csv, json, text},
-    snapshot::{Command, LabCommand, LabStats, Outcome, Snapshot, Subscription},
+    snapshot::{Command, LabCommand, LabStats, Outcome, Snapshot, Subscription, TargetId},
     source::{Source, last_samples, sample_all},
 };
 
@@ -51,6 +52,8 @@ pub(super) struct Run<'a> {
     is_interrupted: bool,
     /// Duration of the last sample.
     sample_time: Duration,
+    /// The first epoch of each target.
+    pub(super) first_epochs: HashMap<TargetId, u32>,
 }
 
 /// The reason for the end of a phase; it is complete if all targets have ended or the lab has failed,
@@ -81,6 +84,7 @@ impl<'a> Run<'a> {
             failure: None,
             is_interrupted: false,
             sample_time: Duration::ZERO,
+            first_epochs: HashMap::new(),
         }
     }
 
@@ -215,6 +219,9 @@ impl<'a> Run<'a> {
         self.gate.check(&self.model);
         // The model excludes the time in which the process was stopped.
         let snapshot = Arc::new(self.model.snapshot());
+        for target in snapshot.targets.iter().filter(|target| target.epoch > 0) {
+            self.first_epochs.entry(target.id).or_insert(target.epoch);
+        }
         if self.failure.is_none() && !self.is_interrupted {
             let mut labs = snapshot.targets.iter().filter_map(|target| target.lab.as_ref());
             self.failure = labs.find_map(LabStats::failure);
@@ -235,7 +242,7 @@ mod tests {
             Thresholds,
             testing::{snapshot, task},
         },
-        snapshot::Target,
+        snapshot::{Connection, Target},
     };
 
     const MS: u64 = 1_000_000;
@@ -294,6 +301,28 @@ mod tests {
             run.write(&mut Vec::new()).expect("a Vec takes everything");
             assert_eq!(run.is_cut_short(), expected, "{run_time:?}");
         }
+    }
+
+    /// A program over a connection, restarted before the second sample.
+    #[derive(Default)]
+    struct RestartedSource(u32);
+
+    impl Source for RestartedSource {
+        fn sample(&mut self, _: &Subscription) -> Target {
+            self.0 = (self.0 + 1).min(2);
+            let mut now = snapshot(u64::from(self.0) * 1_000 * MS, [task(1, "t")]);
+            (now.epoch, now.connection) = (self.0, Connection::Connected);
+            now
+        }
+    }
+
+    #[test]
+    fn gate_has_not_observed_a_restarted_target_the_whole_time() {
+        let plan = plan(Duration::from_millis(5), Format::Text);
+        let (_not_interrupted, interrupted) = mpsc::channel();
+        let mut run = Run::new(&plan, vec![Box::new(RestartedSource::default())], interrupted);
+        run.write(&mut Vec::new()).expect("a Vec takes everything");
+        assert!(run.disconnected().is_some_and(|text| text.ends_with(" was restarted")));
     }
 
     fn assert_rates(document: &Value) {

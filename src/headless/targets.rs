@@ -123,16 +123,24 @@ impl Run<'_> {
         (!silent.is_empty()).then(|| silent.join(", "))
     }
 
-    /// Describes the targets whose connection is lost or stale; `None` if there are none. A command
-    /// ends the run.
+    /// Describes the targets whose connection is lost or stale, or that were restarted; `None` if there
+    /// are none. A command ends the run, and may start another program.
     pub(super) fn disconnected(&self) -> Option<String> {
         if self.plan.is_command {
             return None;
         }
-        let targets = self.model.remote_targets().filter(|target| !target.connection.is_live());
-        let targets: Vec<_> = targets
-            .map(|target| format!("{} is {}", target.description.name, target.status()))
-            .collect();
+        let describe = |target: &Target| {
+            let name = &target.description.name;
+            if !target.connection.is_live() {
+                return Some(format!("{name} is {}", target.status()));
+            }
+            // A process that is watched by its id may start another runtime.
+            let first = self.first_epochs.get(&target.id);
+            let first = first.filter(|_| target.description.process_id.is_none());
+            let was_restarted = first.is_some_and(|first| *first != target.epoch);
+            was_restarted.then(|| format!("{name} was restarted"))
+        };
+        let targets: Vec<_> = self.model.remote_targets().filter_map(describe).collect();
         (!targets.is_empty()).then(|| targets.join(", "))
     }
 }

@@ -60,12 +60,11 @@ impl Tracker {
             runnable += 1;
             longest_ns = longest_ns.max(delay_ns);
         }
-        self.latest = SchedulingDelay {
-            p50_ns: window.quantile(0.5),
-            p99_ns: window.quantile(0.99),
-            runnable,
-            longest_ns,
-        };
+        // Without updates there are no delays of the last second.
+        let is_live = snapshot.connection.is_live();
+        let quantile = |part| window.quantile(part).filter(|_| is_live);
+        self.latest =
+            SchedulingDelay { p50_ns: quantile(0.5), p99_ns: quantile(0.99), runnable, longest_ns };
         self.past.push_back((snapshot.taken_ns, snapshot.delays.clone()));
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn unavailable(target: &Target) -> BTreeMap<&'static str, &str> {
         reasons.entry(field.path()).or_insert(description.missing_reason(field));
     }
     if !target.connection.is_live() {
-        for field in [FieldId::PollRate, FieldId::BusyShare] {
+        for field in [FieldId::PollRate, FieldId::BusyShare, FieldId::SchedulingDelay] {
             reasons.insert(field.path(), "the target is not connected");
         }
     }

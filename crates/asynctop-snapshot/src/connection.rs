@@ -73,8 +73,9 @@ impl Connection {
         match self {
             Connection::InProcess => "in this process".to_owned(),
             Connection::Connecting { since_ns } => format!("connecting for {}", ago(since_ns)),
-            Connection::Connected if epoch > 1 => {
-                format!("connected to process {epoch}, restarted")
+            Connection::Connected if epoch == 2 => "connected, restarted once".to_owned(),
+            Connection::Connected if epoch > 2 => {
+                format!("connected, restarted {} times", epoch - 1)
             }
             Connection::Connected => "connected".to_owned(),
             Connection::Stale { since_ns } => format!("stale, last update {} ago", ago(since_ns)),

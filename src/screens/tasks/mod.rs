@@ -97,7 +97,10 @@ fn count(app: &App) -> String {
     };
     let is_limited = |query: &Query| !query.filter.is_empty() || query.scope.is_some();
     match query(app).is_some_and(is_limited) {
-        true => format!("{} of {alive}", text::count(app.row_count() as u64)),
+        true => {
+            let listed: usize = targets().map(|target| target.tasks.len()).sum();
+            format!("{} of {}", text::count(app.row_count() as u64), text::count(listed as u64))
+        }
         false => alive,
     }
 }
