@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn unknown_values_come_last_in_both_orders() {
-        // Positions between those of resources with a holder, more of them than are sorted by insertion.
+        // Unknown values between known ones, in more rows than are sorted by insertion.
         let resources = (0..40).map(|key| {
             let is_known = key % 3 != 1;
             let mut resource = resource(key, "Mutex");

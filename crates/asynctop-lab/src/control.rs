@@ -29,7 +29,7 @@ use crate::lock::lock;
 /// A runtime under test with its workloads.
 ///
 /// ```
-/// use asynctop_lab::{LabCommand, Lab, LabOptions, Scenario};
+/// use asynctop_lab::{Lab, LabCommand, LabOptions, Scenario};
 ///
 /// let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
 /// println!("{}", lab.execute(LabCommand::ToggleHog));

@@ -21,7 +21,7 @@
 //! The crate depends on Tokio, `asynctop-probe` and `asynctop-snapshot`, not on any screen.
 //!
 //! ```
-//! use asynctop_lab::{LabCommand, Lab, LabOptions, LabSampler, Scenario};
+//! use asynctop_lab::{Lab, LabCommand, LabOptions, LabSampler, Scenario};
 //!
 //! let lab = Lab::start(LabOptions::new(Scenario::built_in("mixed")?))?;
 //! println!("{}", lab.execute(LabCommand::ToggleHog));

@@ -24,7 +24,7 @@ struct RuntimeQueues {
 
 impl RuntimeQueues {
     /// `lacks_tasks` is whether scheduled tasks are in neither queue. A queue that was not found is
-    /// empty only if all of them are in the other one.
+    /// empty only if the other one has all scheduled tasks.
     fn of_current_thread(
         local: Option<Vec<u64>>,
         injected: Option<Vec<u64>>,
